@@ -72,7 +72,7 @@ async function wait({ messages }: Store, one: NewMessage): Promise<void> {
     seconds: 1,
   } as const;
   const changes = indexes.map((n) => {
-    const nextAttemptAt = isDue ? Date.now() : Date.now() + HOUR * (1 + 3 * Math.random());
+    const nextAttemptAt = isDue ? Date.now() : Date.now() + Math.round(HOUR * (1 + 3 * Math.random()));
     return { n, state: 'delayed', nextAttemptAt, lastReply: REPLY, attempt } as const;
   });
   await messages.settle({ messageId: one.id, lease: 'fill#1', at, changes });

@@ -91,6 +91,16 @@ export function storeContract({ name, open }: Subject): void {
       expect(claim?.message.id, 'it is not taken for damaged').toBe(told);
     });
 
+    test('a next attempt between two milliseconds is kept, and comes no earlier', async () => {
+      const { first } = await opened();
+      const id = await waiting(first);
+      await first.claim(claimBy('one#1'));
+      const changes = [{ n: 0, state: 'delayed', nextAttemptAt: NOW + MINUTE + 0.5, attempt: delayedAttempt }] as const;
+      await first.settle(settlement(id, 'one#1', 'delayed', { changes }));
+      expect((await first.due(NOW + MINUTE, 10)).due).toEqual([]);
+      expect((await first.due(NOW + MINUTE + 1, 10)).due).toMatchObject([{ destination: 'x.example' }]);
+    });
+
     test('what is claimed at once is active and not due, the rest is due', async () => {
       const { first, second } = await opened();
       const message = newMessage({ to: ['a@x.example', 'b@y.example'] });

@@ -269,5 +269,7 @@ export function encodeChange(change: RecipientChange): EncodedChange {
   const { n, state, nextAttemptAt, lastReply, delayReported, attempt: a, excused = false, heldBy = null } = change;
   const attempt = a === undefined ? null : encodeAttempt(a);
   const reported = delayReported === undefined ? null : Number(delayReported);
-  return [n, stateNumber(state), nextAttemptAt ?? null, lastReply ?? null, reported, attempt, Number(excused), heldBy];
+  // Half of a pause may end between two milliseconds. PostgreSQL takes no such time.
+  const next = nextAttemptAt === undefined ? null : Math.ceil(nextAttemptAt);
+  return [n, stateNumber(state), next, lastReply ?? null, reported, attempt, Number(excused), heldBy];
 }
