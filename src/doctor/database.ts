@@ -1,5 +1,5 @@
 /** Checks a database that several relays share: whether it keeps accepted mail as it must, and what would make it slow or stop it. */
-import type { ClusterLook, PrimaryFacts } from '../store/store.ts';
+import type { ClusterLook, PrimaryFacts, ServerFacts } from '../store/store.ts';
 import { data, phrase } from '../system/phrase.ts';
 import { about, enumerated, type Finding, listed } from './finding.ts';
 
@@ -11,27 +11,19 @@ const MIB = 1024 ** 2;
 const LEAST_LOG = 1024 * MIB;
 /** Seconds. An old transaction keeps dead rows, which slow every look for due mail. */
 const OLD_TRANSACTION = 300;
+const LEAST_CERTIFICATE_DAYS = 14;
 /** Each relay needs five connections, and a failover brings all of them back at once. */
 const LEAST_FREE_CONNECTIONS = 10;
 
 /** @returns one finding for each thing that is looked at, servers first. */
 export function checkDatabase({ durability, servers, primary, wantedFormat }: ClusterLook): readonly Finding[] {
-  const each = servers.map(({ place, problem, role, version }) => {
-    const say = about(CHECK, place);
-    return problem === null
-      ? say('ok', phrase`${role ?? ''}, PostgreSQL ${version ?? ''}`, phrase`answers`)
-      : say(
-          servers.length > 1 && primary !== undefined ? 'warning' : 'error',
-          data(problem),
-          phrase`answers`,
-          phrase`Start it, or take it out of \`store.postgres\`.`,
-        );
-  });
+  const each = servers.flatMap((server) => checkServer(server, servers.length > 1 && primary !== undefined));
   const findings = [...each, ...checkRoles(servers)];
   if (primary === undefined) return findings;
   return [
     ...findings,
     checkFormat(primary, wantedFormat),
+    ...checkUse(primary),
     checkDurability(durability, primary),
     ...checkStandbys(durability, primary),
     checkPooler(primary),
@@ -41,6 +33,28 @@ export function checkDatabase({ durability, servers, primary, wantedFormat }: Cl
     checkSkew(primary),
     ...checkConfigurations(primary),
   ];
+}
+
+function checkServer(
+  { place, problem, isRunning, role, version, certificateDays }: ServerFacts,
+  isSpare: boolean,
+): readonly Finding[] {
+  const say = about(CHECK, place);
+  const wanted = phrase`answers`;
+  if (problem !== null && isRunning) return [say('error', data(problem), wanted, phrase`It runs: mend what it refuses.`)];
+  if (problem !== null)
+    return [say(isSpare ? 'warning' : 'error', data(problem), wanted, phrase`Start it, or take it out of \`store.postgres\`.`)];
+  const found = [say('ok', phrase`${role ?? ''}, PostgreSQL ${version ?? ''}`, wanted)];
+  if (certificateDays !== null && certificateDays < LEAST_CERTIFICATE_DAYS)
+    found.push(
+      say(
+        'warning',
+        phrase`its certificate ends in ${certificateDays} days`,
+        phrase`at least ${LEAST_CERTIFICATE_DAYS} days`,
+        phrase`Renew it: once it has ended, relays stay connected until the next failover, and then find no database.`,
+      ),
+    );
+  return found;
 }
 
 function checkRoles(servers: ClusterLook['servers']): readonly Finding[] {
@@ -54,7 +68,9 @@ function checkRoles(servers: ClusterLook['servers']): readonly Finding[] {
         'error',
         phrase`no server that answers is one`,
         phrase`exactly one`,
-        phrase`Promote a standby: until then no mail is accepted.`,
+        servers.every(({ role }) => role === 'standby')
+          ? phrase`Promote a standby: until then no mail is accepted.`
+          : phrase`Look at the servers without an answer first: one of them may be the primary. Promote a standby only when that one is stopped for certain.`,
       ),
     );
   else if (primaries.length > 1)
@@ -92,6 +108,40 @@ function checkFormat({ format }: PrimaryFacts, wanted: number): Finding {
     right,
     phrase`The next start of a relay of this version brings them up to date.`,
   );
+}
+
+/** What this user may do there. */
+function checkUse({ encoding, isReadOnly, lacking }: PrimaryFacts): readonly Finding[] {
+  const say = about(CHECK, 'use');
+  const found: Finding[] = [];
+  if (encoding !== 'UTF8')
+    found.push(
+      say(
+        'error',
+        phrase`the database has the encoding ${encoding}`,
+        phrase`UTF8`,
+        phrase`Make the database anew with ENCODING 'UTF8' TEMPLATE template0: another one cannot keep all mail.`,
+      ),
+    );
+  if (isReadOnly)
+    found.push(
+      say(
+        'error',
+        phrase`this user may only read`,
+        phrase`reads and writes`,
+        phrase`Set default_transaction_read_only = off for the user, the database and the server.`,
+      ),
+    );
+  if (lacking !== null)
+    found.push(
+      say(
+        'error',
+        phrase`this user may not read and write ${lacking}`,
+        phrase`reads and writes`,
+        phrase`As their owner: GRANT ALL ON ALL TABLES IN SCHEMA smarthost TO the user of the relay.`,
+      ),
+    );
+  return found;
 }
 
 function checkDurability(durability: ClusterLook['durability'], { settings }: PrimaryFacts): Finding {
@@ -181,25 +231,44 @@ function checkLog({ settings, slots }: PrimaryFacts): Finding {
   );
 }
 
-function checkTransaction({ oldestTransaction }: PrimaryFacts): Finding {
+function checkTransaction({ oldestTransaction, hidden, settings }: PrimaryFacts): Finding {
   const say = about(CHECK, 'oldest transaction');
   const wanted = phrase`younger than 5 minutes`;
-  if (oldestTransaction === null || oldestTransaction < OLD_TRANSACTION) return say('ok', wanted, wanted);
-  return say(
-    'warning',
-    phrase`open for ${Math.floor(oldestTransaction / 60)} min`,
-    wanted,
-    phrase`End it (pg_stat_activity shows it): dead rows stay as long as it is open, and the queue gets slower.`,
-  );
+  if (oldestTransaction !== null && oldestTransaction >= OLD_TRANSACTION)
+    return say(
+      'warning',
+      phrase`open for ${Math.floor(oldestTransaction / 60)} min`,
+      wanted,
+      phrase`End it (pg_stat_activity shows it): dead rows stay as long as it is open, and the queue gets slower.`,
+    );
+  if (settings['track_activities'] === 'off')
+    return say(
+      'unknown',
+      phrase`track_activities is off`,
+      wanted,
+      phrase`Set track_activities = on: an old transaction slows the queue.`,
+    );
+  if (hidden > 0)
+    return say(
+      'unknown',
+      phrase`this user may not see ${hidden} sessions of others`,
+      wanted,
+      phrase`GRANT pg_monitor TO the user of the relay, or look yourself.`,
+    );
+  return say('ok', wanted, wanted);
 }
 
-function checkConnections({ connections, settings }: PrimaryFacts): Finding {
+function checkConnections({ connections, free, settings }: PrimaryFacts): Finding {
   const say = about(CHECK, 'connections');
-  const most = Number(settings['max_connections'] ?? 0);
   const wanted = phrase`${LEAST_FREE_CONNECTIONS} free`;
-  const found = phrase`${connections} of ${most}`;
-  if (most - connections >= LEAST_FREE_CONNECTIONS) return say('ok', found, wanted);
-  return say('warning', found, wanted, phrase`Raise max_connections: each relay needs five, and a command some more.`);
+  const found = phrase`${connections} of ${settings['max_connections'] ?? ''}, ${free} free for this user`;
+  if (free >= LEAST_FREE_CONNECTIONS) return say('ok', found, wanted);
+  return say(
+    'warning',
+    found,
+    wanted,
+    phrase`Raise max_connections, or the limit of the user or of the database: each relay needs five, and a command some more.`,
+  );
 }
 
 function checkSkew({ ahead }: PrimaryFacts): Finding {

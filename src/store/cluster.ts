@@ -29,10 +29,14 @@ export type ServerFacts = {
   readonly place: string;
   /** Why it cannot be asked. null: it answers. */
   readonly problem: string | null;
+  /** False: nothing is known of it, so that it may be the primary. */
+  readonly isRunning: boolean;
   readonly role: 'primary' | 'standby' | null;
   readonly version: string | null;
   /** Equal for all servers of one cluster. */
   readonly system: string | null;
+  /** Until its certificate ends. null: it is not verified. */
+  readonly certificateDays: number | null;
 };
 
 /** A standby, as the primary sees it. `sync`: `sync`, `quorum`, `potential` or `async`. */
@@ -57,6 +61,15 @@ export type PrimaryFacts = {
   /** True if a connection pooler is between us and the server. */
   readonly isPooled: boolean;
   readonly connections: number;
+  /** Those of other users, of which this user sees nothing but that they are there. */
+  readonly hidden: number;
+  /** Connections that this user can still open, by the limits of the server, the user and the database. */
+  readonly free: number;
+  readonly encoding: string;
+  /** The user may not write, by a setting of the user, the database or the server. */
+  readonly isReadOnly: boolean;
+  /** The names of our tables that the user may not read and write. null: there is none. */
+  readonly lacking: string | null;
   /** Seconds that the oldest transaction has been open. null: none, or the user may not see it. */
   readonly oldestTransaction: number | null;
   /** Milliseconds by which the clock of the server is ahead of that of this machine. */

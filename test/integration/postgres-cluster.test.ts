@@ -113,6 +113,35 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that relays
     expect((await command(file, 'store', 'nodes')).err).toContain('No primary of the database');
   });
 
+  test('`store check` says what a primary refuses, and never to promote another server for it', async () => {
+    const database = await newDatabase(primary, OWNER);
+    const relay = await openPostgres({ server: primary.options(database, { user: OWNER, password: OWNER_PASSWORD }) });
+    await relay.close();
+    const checked = async (file: string) => {
+      const { code, out } = await command(file, 'store', 'check');
+      expect(code).not.toBe(0);
+      expect(out).not.toContain('Promote a standby: until then');
+      return out;
+    };
+    const file = await configuration(database, 'durability: one', [primary.port]);
+    await primary.sql(`ALTER ROLE ${OWNER} SET default_transaction_read_only = on`);
+    expect(await checked(file)).toContain('this user may only read');
+    await primary.sql(`ALTER ROLE ${OWNER} RESET ALL`);
+    await primary.sql(`REVOKE ALL ON smarthost.contents FROM ${OWNER}`, database);
+    expect(await checked(file)).toContain('this user may not read and write contents');
+    await primary.sql(`ALTER SCHEMA smarthost OWNER TO postgres`, database);
+    expect(await checked(file)).toContain('permission denied for schema smarthost');
+    const elsewhere = await checked(await configuration('none', 'durability: one', [primary.port]));
+    expect(elsewhere).toContain('database "none" does not exist (make it with createdb');
+    expect(elsewhere).toContain('It runs: mend what it refuses.');
+    const { out } = await command(await configuration('postgres', 'durability: one', [primary.port]), 'store', 'check', '--json');
+    const { free } = JSON.parse(out).primary;
+    await primary.sql(`ALTER ROLE ${OWNER} CONNECTION LIMIT 4`);
+    onTestFinished(async () => void (await primary.sql(`ALTER ROLE ${OWNER} CONNECTION LIMIT -1`)));
+    const limited = await command(await configuration('postgres', 'durability: one', [primary.port]), 'store', 'check', '--json');
+    expect([free > 20, JSON.parse(limited.out).primary.free]).toEqual([true, 3]);
+  });
+
   test('on a store in files both commands say that it is not shared', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'postgres-cluster-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));

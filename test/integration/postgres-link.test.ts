@@ -1,4 +1,5 @@
 /** The connection to PostgreSQL: which server is used, when it is lost, and what does not count as a commit. */
+import { X509Certificate } from 'node:crypto';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { ConnectionLost, DatabaseSession, type ServerOptions, sqlStateOf } from '../../src/store/postgres/database-session.ts';
@@ -145,7 +146,10 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('the connection to Post
     expect(await secured({ tls: 'encrypt' })).toEqual({ ssl: true });
     expect(await secured({ tls: 'verify', ca: cert })).toEqual({ ssl: true });
     expect(await secured({ tls: 'none' })).toEqual({ ssl: false });
-    await expect(secured({ tls: 'verify' })).rejects.toThrow(/self-signed|self signed/);
+    await expect(secured({ tls: 'verify' })).rejects.toThrow(/self-signed certificate.*\(name its authority in store.ca\)/);
+    const verified = await link({ tls: 'verify', ca: cert }).session(soon(500));
+    expect(verified.certificateEndsAt).toBe(Date.parse(new X509Certificate(cert).validTo));
+    expect((await session()).certificateEndsAt).toBeUndefined();
     const [host] = [{ host: 'localhost', port: primary.port }];
     await expect(secured({ tls: 'verify', ca: cert, hosts: [host] })).rejects.toThrow(/does not match certificate/);
   });

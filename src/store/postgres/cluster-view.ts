@@ -1,10 +1,12 @@
 /** Looks at the servers of a cluster and at the processes that share it, without taking part. */
+
+import { DAY } from '../../system/clock.ts';
 import type { ClusterLook, PrimaryFacts, ServerFacts, StandbyFacts, StoreCluster, StoreNode } from '../cluster.ts';
 import { StoreError } from '../opening.ts';
-import { type DatabaseHost, DatabaseSession, type ServerOptions } from './database-session.ts';
+import { type DatabaseHost, DatabaseSession, type ServerOptions, sqlStateOf } from './database-session.ts';
 import { placeName, reasonOf } from './link.ts';
 import { isLivingRelay } from './nodes.ts';
-import { FORMAT, formatOf } from './postgres-schema.ts';
+import { FORMAT, formatOf, lackingTables } from './postgres-schema.ts';
 import { backupDatabase, restoreDatabase } from './store-move.ts';
 
 /** A person waits. */
@@ -12,6 +14,10 @@ const ANSWER_TIMEOUT = 5000;
 const NAME = 'smarthost/look';
 
 type Looked = { readonly server: ServerFacts; readonly primary: PrimaryFacts | undefined };
+type Load = Pick<
+  PrimaryFacts,
+  'connections' | 'hidden' | 'free' | 'encoding' | 'isReadOnly' | 'oldestTransaction' | 'slots' | 'size'
+>;
 type Role = { version: number; words: string; recovering: boolean; system: string; pid: number };
 
 const ROLE = `
@@ -21,7 +27,7 @@ const SETTINGS = `
   SELECT name, CASE WHEN vartype = 'integer' AND unit IS NOT NULL AND setting::bigint >= 0 AND name LIKE '%size%'
     THEN pg_size_bytes(current_setting(name))::text ELSE setting END AS setting
   FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'synchronous_standby_names', 'max_connections',
-    'wal_keep_size', 'max_slot_wal_keep_size', 'autovacuum')`;
+    'wal_keep_size', 'max_slot_wal_keep_size', 'autovacuum', 'track_activities')`;
 const MAY_SEE = `SELECT pg_has_role(current_user, 'pg_monitor', 'USAGE') AS all`;
 const STANDBYS = `
   SELECT application_name AS name, state, sync_state AS sync,
@@ -29,7 +35,19 @@ const STANDBYS = `
   FROM pg_stat_replication ORDER BY application_name`;
 /** @param now a database without our tables has no clock of ours. */
 const load = (now: 'clock_timestamp()' | 'to_timestamp(time_ms() / 1000.0)') => `
-  SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::int AS connections,
+  WITH clients AS ( -- what others do is hidden from a plain user, also what kind of process they are
+    SELECT datname, usename, backend_type FROM pg_stat_activity
+    WHERE datid IS NOT NULL AND usesysid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend')
+  SELECT (SELECT count(*) FROM clients)::int AS connections,
+    (SELECT count(*) FROM clients WHERE backend_type IS NULL)::int AS hidden,
+    least(
+      (SELECT sum(CASE name WHEN 'max_connections' THEN setting::int ELSE -setting::int END) FROM pg_settings
+       WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')) - (SELECT count(*) FROM clients),
+      (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user)
+        - (SELECT count(*) FROM clients WHERE usename = current_user),
+      (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())
+        - (SELECT count(*) FROM clients WHERE datname = current_database()))::int AS free,
+    current_setting('server_encoding') AS encoding, current_setting('transaction_read_only') = 'on' AS "isReadOnly",
     (SELECT extract(epoch FROM ${now} - min(xact_start))::float8 FROM pg_stat_activity
      WHERE (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL) AND backend_type = 'client backend' AND pid <> pg_backend_pid()) AS "oldestTransaction",
     (SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'physical')::int AS slots,
@@ -96,15 +114,27 @@ async function withSession<T>(server: ServerOptions, host: DatabaseHost, run: (s
 
 async function lookAt(server: ServerOptions, host: DatabaseHost): Promise<Looked> {
   const place = placeName(host);
+  let found: ServerFacts = {
+    place,
+    problem: null,
+    isRunning: false,
+    role: null,
+    version: null,
+    system: null,
+    certificateDays: null,
+  };
   try {
     return await withSession(server, host, async (session) => {
       const role = (await session.ask<Role>(ROLE)).rows[0]!;
       const { recovering, words, system } = role;
-      const found = { place, problem: null, role: recovering ? 'standby' : 'primary', version: words, system } as const;
+      const endsAt = server.tls === 'verify' ? session.certificateEndsAt : undefined;
+      const certificateDays = endsAt === undefined ? null : Math.floor((endsAt - Date.now()) / DAY);
+      found = { ...found, isRunning: true, role: recovering ? 'standby' : 'primary', version: words, system, certificateDays };
       return { server: found, primary: recovering ? undefined : await primaryFacts(session, place, role) };
     });
   } catch (error) {
-    return { server: { place, problem: reasonOf(error), role: null, version: null, system: null }, primary: undefined };
+    const isRunning = found.isRunning || sqlStateOf(error) !== undefined;
+    return { server: { ...found, isRunning, problem: reasonOf(error) }, primary: undefined };
   }
 }
 
@@ -113,12 +143,19 @@ async function primaryFacts(session: DatabaseSession, place: string, { version, 
   const maySee = (await session.ask<{ all: boolean }>(MAY_SEE)).rows[0]!.all;
   const format = (await formatOf(session))?.version ?? null;
   const sql = load(format === null ? 'clock_timestamp()' : 'to_timestamp(time_ms() / 1000.0)');
-  const facts = (await session.ask<Pick<PrimaryFacts, 'connections' | 'oldestTransaction' | 'slots' | 'size'>>(sql)).rows[0]!;
+  const facts = (await session.ask<Load>(sql)).rows[0]!;
   const asked = Date.now();
   const { at } = (await session.ask<{ at: number }>('SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS at'))
     .rows[0]!;
   return {
-    ...{ place, version, ...facts, format, ahead: Math.round(at - (asked + Date.now()) / 2) },
+    ...{
+      place,
+      version,
+      ...facts,
+      format,
+      lacking: format === null ? null : (await lackingTables(session)).tables,
+      ahead: Math.round(at - (asked + Date.now()) / 2),
+    },
     relays: format === FORMAT ? (await session.ask<PrimaryFacts['relays'][number]>(RELAYS)).rows : [],
     settings: Object.fromEntries(settings.map(({ name, setting }) => [name, setting])),
     standbys: maySee ? (await session.ask<StandbyFacts>(STANDBYS)).rows : null,

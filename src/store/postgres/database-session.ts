@@ -1,5 +1,6 @@
 /** One connection to a PostgreSQL server. It has one job, its own clock, and a memory of warnings. `Link` opens it again when it is lost. */
 import { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { Client, types } from 'pg';
 import { SECOND } from '../../system/clock.ts';
 import { PreparedStatements, type Rows, type Statement, StatementBatch } from './statement-batch.ts';
@@ -154,6 +155,12 @@ export class DatabaseSession {
   /** The process that serves it, as the server said at the connect. A connection pooler says another number. */
   get processId(): number {
     return (this.#client as Client & { readonly processID: number }).processID;
+  }
+
+  /** undefined: there is no TLS. */
+  get certificateEndsAt(): number | undefined {
+    const { stream } = (this.#client as Client & { readonly connection: { readonly stream: Socket } }).connection;
+    return stream instanceof TLSSocket ? Date.parse(stream.getPeerCertificate().valid_to) : undefined;
   }
 
   get isLost(): boolean {

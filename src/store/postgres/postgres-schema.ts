@@ -251,9 +251,14 @@ const LACKING = `
   SELECT current_user AS "user", string_agg(c.relname, ', ' ORDER BY c.relname) AS tables FROM pg_class c
   WHERE c.relnamespace = 'smarthost'::regnamespace AND c.relkind = 'r' AND NOT (${RIGHTS})`;
 
-/** As after a restore by another user. @throws StoreError */
+/** The tables that the user may not read and write, as after a restore by another one. null: there is none. */
+export async function lackingTables(session: DatabaseSession): Promise<{ user: string; tables: string | null }> {
+  return (await session.ask<{ user: string; tables: string | null }>(LACKING)).rows[0]!;
+}
+
+/** @throws StoreError */
 async function needRights(session: DatabaseSession): Promise<void> {
-  const { user, tables } = (await session.ask<{ user: string; tables: string | null }>(LACKING)).rows[0]!;
+  const { user, tables } = await lackingTables(session);
   if (tables !== null)
     throw new StoreError(
       `The user ${user} may not read and write these tables of the schema smarthost: ${tables}. As their owner: GRANT ALL ON ALL TABLES IN SCHEMA smarthost TO ${user}`,

@@ -4,7 +4,7 @@ import { checkDatabase } from '../../../src/doctor/doctor.ts';
 import type { ClusterLook, PrimaryFacts, ServerFacts } from '../../../src/store/store.ts';
 
 const server = (place: string, change: Partial<ServerFacts> = {}): ServerFacts => ({
-  ...{ place, problem: null, role: 'standby', version: '15.18', system: '7' },
+  ...{ place, problem: null, isRunning: true, role: 'standby', version: '15.18', system: '7', certificateDays: null },
   ...change,
 });
 const settings = {
@@ -15,6 +15,7 @@ const relay = (name: string, digest = 'limits:1 routes:2') => ({ name, digest })
 const standby = (name: string, sync = 'quorum') => ({ name, state: 'streaming', sync, behind: 0 });
 const primary: PrimaryFacts = {
   ...{ place: 'a:5432', version: 150018, settings, standbys: [standby('b'), standby('c')], slots: 0, isPooled: false },
+  ...{ free: 88, hidden: 0, encoding: 'UTF8', isReadOnly: false, lacking: null },
   ...{ connections: 12, oldestTransaction: 1, size: 1, format: 1, ahead: 20, relays: [relay('one'), relay('two')] },
 };
 const good: ClusterLook = {
@@ -51,13 +52,32 @@ test.each<[string, ClusterLook, readonly string[]]>([
   ['pgbouncer', change({ isPooled: true }), ['connection error: a connection pooler is in between']],
   ['a short log without a slot', set({ wal_keep_size: '0' }), ['wal_keep_size warning: 0 MiB, and no slot']],
   ['an old transaction', change({ oldestTransaction: 600 }), ['oldest transaction warning: open for 10 min']],
-  ['few connections', set({ max_connections: '20' }), ['connections warning: 12 of 20']],
+  ['few connections', change({ free: 3 }), ['connections warning: 12 of 100, 3 free for this user']],
+  [
+    'sessions that the user may not see',
+    change({ hidden: 2 }),
+    ['oldest transaction unknown: this user may not see 2 sessions of others'],
+  ],
+  ['a server that tells no activity', set({ track_activities: 'off' }), ['oldest transaction unknown: track_activities is off']],
+  [
+    'an old transaction that is seen beside others',
+    change({ hidden: 2, oldestTransaction: 600 }),
+    ['oldest transaction warning: open for 10 min'],
+  ],
+  ['another encoding', change({ encoding: 'LATIN1' }), ['use error: the database has the encoding LATIN1']],
+  ['a user who may only read', change({ isReadOnly: true }), ['use error: this user may only read']],
+  ['tables of another user', change({ lacking: 'contents' }), ['use error: this user may not read and write contents']],
+  [
+    'a certificate that ends soon',
+    { ...good, servers: [server('a:5432', { role: 'primary', certificateDays: 13 }), server('b:5432', { certificateDays: 14 })] },
+    ['a:5432 warning: its certificate ends in 13 days'],
+  ],
   ['older tables', change({ format: 0 }), ['tables warning: format 0']],
   ['newer tables', change({ format: 2 }), ['tables error: format 2']],
   ['one machine alone', { ...set({ synchronous_standby_names: '' }), durability: 'one' }, ['durability warning: one machine']],
   [
     'a server that is down',
-    { ...good, servers: [good.servers[0]!, server('b:5432', { role: null, problem: 'connect ECONNREFUSED' })] },
+    { ...good, servers: [good.servers[0]!, server('b:5432', { role: null, isRunning: false, problem: 'connect ECONNREFUSED' })] },
     ['b:5432 warning: connect ECONNREFUSED'],
   ],
   [
@@ -74,4 +94,15 @@ test.each<[string, ClusterLook, readonly string[]]>([
 ])('%s is found', (_, look, expected) => {
   expect(wrong(look)).toEqual(expected);
   for (const finding of checkDatabase(look)) if (finding.result !== 'ok') expect(finding.advice).not.toBe('');
+});
+
+test('a standby is to be promoted only when all servers are seen, and none is the primary', () => {
+  const adviceOn = (subject: string, servers: readonly ServerFacts[]) =>
+    checkDatabase({ ...good, primary: undefined, servers }).find((one) => one.subject === subject)?.advice;
+  const down = server('a:5432', { role: null, isRunning: false, problem: 'connect ECONNREFUSED' });
+  const closed = server('a:5432', { role: null, problem: 'password authentication failed' });
+  expect(adviceOn('primary', [server('b:5432'), server('c:5432')])).toContain('Promote a standby: until then');
+  for (const one of [down, closed]) expect(adviceOn('primary', [one, server('b:5432')])).toContain('may be the primary');
+  expect(adviceOn('a:5432', [down, server('b:5432')])).toContain('Start it');
+  expect(adviceOn('a:5432', [closed, server('b:5432')])).toBe('It runs: mend what it refuses.');
 });

@@ -72,9 +72,31 @@ export const FR_NAME_PHRASES: Readonly<Record<string, string>> = {
   'End it (pg_stat_activity shows it): dead rows stay as long as it is open, and the queue gets slower.':
     'Terminez-la (pg_stat_activity la montre) : les lignes mortes restent tant qu’elle est ouverte, et la file devient plus lente.',
   '{0} free': '{0} libres',
-  '{0} of {1}': '{0} sur {1}',
-  'Raise max_connections: each relay needs five, and a command some more.':
-    'Augmentez max_connections : chaque relais en demande cinq, et une commande quelques-unes de plus.',
+  '{0} of {1}, {2} free for this user': '{0} sur {1}, {2} libres pour cet utilisateur',
+  'Raise max_connections, or the limit of the user or of the database: each relay needs five, and a command some more.':
+    'Augmentez max_connections, ou la limite de l’utilisateur ou de la base : chaque relais en veut cinq, et une commande quelques-unes de plus.',
+  'It runs: mend what it refuses.': 'Il est en marche : réglez ce qu’il refuse.',
+  'its certificate ends in {0} days': 'son certificat se termine dans {0} jours',
+  'at least {0} days': 'au moins {0} jours',
+  'Renew it: once it has ended, relays stay connected until the next failover, and then find no database.':
+    'Renouvelez-le : une fois terminé, les relais restent connectés jusqu’à la prochaine bascule, et ne trouvent plus de base ensuite.',
+  'Look at the servers without an answer first: one of them may be the primary. Promote a standby only when that one is stopped for certain.':
+    'Regardez d’abord les serveurs sans réponse : l’un d’eux est peut-être le primaire. Ne promouvez un serveur de secours que lorsque celui-là est arrêté à coup sûr.',
+  'the database has the encoding {0}': 'la base a l’encodage {0}',
+  UTF8: 'UTF8',
+  "Make the database anew with ENCODING 'UTF8' TEMPLATE template0: another one cannot keep all mail.":
+    "Refaites la base avec ENCODING 'UTF8' TEMPLATE template0 : un autre ne peut pas garder tout le courrier.",
+  'this user may only read': 'cet utilisateur peut seulement lire',
+  'reads and writes': 'lit et écrit',
+  'Set default_transaction_read_only = off for the user, the database and the server.':
+    'Réglez default_transaction_read_only = off pour l’utilisateur, la base et le serveur.',
+  'this user may not read and write {0}': 'cet utilisateur ne peut pas lire et écrire {0}',
+  'As their owner: GRANT ALL ON ALL TABLES IN SCHEMA smarthost TO the user of the relay.':
+    'En tant que propriétaire : GRANT ALL ON ALL TABLES IN SCHEMA smarthost TO l’utilisateur du relais.',
+  'track_activities is off': 'track_activities est coupé',
+  'Set track_activities = on: an old transaction slows the queue.':
+    'Réglez track_activities = on : une vieille transaction ralentit la file.',
+  'this user may not see {0} sessions of others': 'cet utilisateur n’a pas le droit de voir {0} sessions des autres',
   'within 2 s of this machine': 'à moins de 2 s de cette machine',
   'Set both clocks by NTP: mail gets the times of the database, and the log those of this machine.':
     'Réglez les deux horloges par NTP : le courrier porte les heures de la base, et le journal celles de cette machine.',

@@ -57,6 +57,7 @@ export const FR_TOLD_PHRASES: Readonly<Record<string, string>> = {
   connections: 'connexions',
   durability: 'durabilité',
   'oldest transaction': 'plus ancienne transaction',
+  use: 'usage',
   outbound: 'vers l’extérieur',
   policies: 'règles',
   primary: 'serveur primaire',
