@@ -1,8 +1,9 @@
 /** A database, a user or a server that is not as the manual says: it does no harm, or the start says in one sentence what is wrong. */
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { ServerOptions } from '../../src/store/postgres/database-session.ts';
-import { openPostgres } from '../../src/store/postgres/postgres-store.ts';
+import { openPostgres, serverOf } from '../../src/store/postgres/postgres-store.ts';
 import type { OpenedStore } from '../../src/store/store.ts';
 import { requirePeer } from '../support/peers.ts';
 import { hasPostgres, newDatabase, OWNER, OWNER_PASSWORD, PostgresServer } from '../support/postgres.ts';
@@ -167,6 +168,26 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that is not
     expect((await (await open(narrow)).messages.counts()).states).toEqual({}); // a command needs less
     await put(await open(database, { hosts: [{ host: '::1', port: server.port }], user: 'postgres' }));
   }, 30_000);
+
+  test('a password that is changed at the database and in its file is used at the next connect', async () => {
+    const database = await newDatabase(server, OWNER);
+    const passwordFile = join(dataDir(), 'password');
+    writeFileSync(passwordFile, `${OWNER_PASSWORD}\n`);
+    const settings = { postgres: [`127.0.0.1:${server.port}`], database, passwordFile, tls: 'none', durability: 'one' } as const;
+    const store = await openPostgres({ server: serverOf(settings) });
+    onTestFinished(() => store.close());
+    await put(store);
+    await server.sql(`ALTER ROLE ${OWNER} PASSWORD 'another'`);
+    onTestFinished(async () => void (await server.sql(`ALTER ROLE ${OWNER} PASSWORD '${OWNER_PASSWORD}'`)));
+    writeFileSync(passwordFile, 'another\n');
+    await server.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`);
+    await put(store);
+    await server.sql(`ALTER ROLE ${OWNER} PASSWORD '${OWNER_PASSWORD}'`);
+    rmSync(passwordFile); // what was read at the start counts
+    await server.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`);
+    await put(store);
+    expect((await store.messages.counts()).states).toEqual({ queued: 3 });
+  });
 
   test('an empty database is not begun by a relay that has worked with another one', async () => {
     const folder = dataDir();

@@ -1,6 +1,7 @@
 /** One connection to a PostgreSQL server. It has one job, its own clock, and a memory of warnings. `Link` opens it again when it is lost. */
+import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { Client, types } from 'pg';
 import { SECOND } from '../../system/clock.ts';
 import { PreparedStatements, type Rows, type Statement, StatementBatch } from './statement-batch.ts';
@@ -15,10 +16,13 @@ export type ServerOptions = {
   readonly user: string;
   /** undefined: the server asks for none. */
   readonly password?: string | undefined;
+  /** Read at each connect, so that a password may be changed while a relay runs. */
+  readonly passwordFile?: string | undefined;
   /** `verify`: the certificate must be of the host, and from a trusted authority (or from the one in `ca`). */
   readonly tls: 'none' | 'encrypt' | 'verify';
   /** PEM. */
   readonly ca?: string | undefined;
+  readonly caFile?: string | undefined;
   /** `two`: a commit is on two machines before it counts. `one`: on the disk of one. */
   readonly durability: 'two' | 'one';
 };
@@ -103,6 +107,8 @@ export class DatabaseSession {
   readonly #prepared = new PreparedStatements(parserOf);
   readonly #watch: NodeJS.Timeout;
   readonly #answerTimeout: number;
+  /** Of the server's certificate. undefined: it was not verified. */
+  readonly certificateEndsAt: number | undefined;
   #waiting = 0;
   /** Bytes of what has no answer. */
   #sent = 0;
@@ -112,7 +118,8 @@ export class DatabaseSession {
   #warned = false;
   #silent = false;
 
-  private constructor(client: Client, socket: Socket, answerTimeout: number) {
+  private constructor(client: Client, socket: Socket, answerTimeout: number, certificateEndsAt: number | undefined) {
+    this.certificateEndsAt = certificateEndsAt;
     this.#client = client;
     this.#socket = socket;
     this.#answerTimeout = answerTimeout;
@@ -133,9 +140,14 @@ export class DatabaseSession {
     { answerTimeout = ANSWER_TIMEOUT, plans = 'fresh' }: DatabaseSessionOptions = {},
   ): Promise<DatabaseSession> {
     const socket = new Socket();
+    let endsAt: number | undefined;
+    const onVerified = (certificate: PeerCertificate) => {
+      endsAt = Date.parse(certificate.valid_to);
+    };
     const client = new Client({
       ...{ host: at.host, port: at.port, database: server.database, user: server.user, pipeline: true },
-      ...{ password: () => server.password ?? '', ssl: tlsOf(server, at.host), stream: () => socket },
+      ...{ password: () => textNow(server.passwordFile, server.password)?.trim() ?? '', stream: () => socket },
+      ssl: tlsOf(server, at.host, onVerified),
       ...{ keepAlive: true, keepAliveInitialDelayMillis: 5 * SECOND, connectionTimeoutMillis: CONNECT_TIMEOUT },
       application_name: name,
       options: Object.entries({ ...SETTINGS, ...PLANS[plans] })
@@ -149,18 +161,12 @@ export class DatabaseSession {
       socket.destroy();
       throw error;
     }
-    return new DatabaseSession(client, socket, answerTimeout);
+    return new DatabaseSession(client, socket, answerTimeout, endsAt);
   }
 
   /** The process that serves it, as the server said at the connect. A connection pooler says another number. */
   get processId(): number {
     return (this.#client as Client & { readonly processID: number }).processID;
-  }
-
-  /** undefined: there is no TLS. */
-  get certificateEndsAt(): number | undefined {
-    const { stream } = (this.#client as Client & { readonly connection: { readonly stream: Socket } }).connection;
-    return stream instanceof TLSSocket ? Date.parse(stream.getPeerCertificate().valid_to) : undefined;
   }
 
   get isLost(): boolean {
@@ -241,10 +247,24 @@ export class DatabaseSession {
   }
 }
 
-function tlsOf({ tls, ca }: ServerOptions, host: string) {
+/** Files may have changed since the start. What was read then counts if one cannot be read now. */
+function textNow(file: string | undefined, before: string | undefined): string | undefined {
+  try {
+    return file === undefined ? before : readFileSync(file, 'utf8');
+  } catch {
+    return before;
+  }
+}
+
+function tlsOf({ tls, ca: before, caFile }: ServerOptions, host: string, onVerified: (certificate: PeerCertificate) => void) {
   if (tls === 'none') return false;
-  const trusted = ca === undefined ? {} : { ca };
-  return tls === 'verify' ? { ...trusted, rejectUnauthorized: true, host } : { rejectUnauthorized: false };
+  if (tls === 'encrypt') return { rejectUnauthorized: false };
+  const ca = textNow(caFile, before);
+  const isOfHost = (name: string, certificate: PeerCertificate) => {
+    onVerified(certificate);
+    return checkServerIdentity(name, certificate);
+  };
+  return { ...(ca === undefined ? {} : { ca }), rejectUnauthorized: true, host, checkServerIdentity: isOfHost };
 }
 
 /** The SQLSTATE of a server's error: five characters. undefined: not an error of the server. */

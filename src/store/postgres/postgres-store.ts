@@ -43,8 +43,8 @@ export function serverOf(settings: PostgresSettings): ServerOptions {
   const { postgres, database = NAME, user = NAME, passwordFile, tls = 'verify', ca, durability = 'two' } = settings;
   return {
     ...{ hosts: postgres.map(placeOf), database, user, tls, durability },
-    ...(passwordFile === undefined ? {} : { password: textOf(passwordFile, 'passwordFile').trim() }),
-    ...(ca === undefined ? {} : { ca: textOf(ca, 'ca') }),
+    ...(passwordFile === undefined ? {} : { passwordFile, password: textOf(passwordFile, 'passwordFile').trim() }),
+    ...(ca === undefined ? {} : { caFile: ca, ca: textOf(ca, 'ca') }),
   };
 }
 
