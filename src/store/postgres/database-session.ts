@@ -57,6 +57,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   default_transaction_isolation: 'read committed',
   statement_timeout: '0', // our own clock is one for the session, and may wait for a standby
   idle_session_timeout: '0',
+  jit: 'off', // no statement runs long enough for it
 };
 
 /**
