@@ -8,6 +8,9 @@ import { LEFT_TO_OTHERS } from './claim-rows.ts';
 import type { DatabaseTransaction } from './database-transaction.ts';
 
 const KNOWN_FOR = 2 * SECOND;
+/** Reading all takes the server longer the more destinations there are: no more than a tenth of the time. */
+const REST = 10;
+const LONGEST_REST = 20 * SECOND;
 /** So few are always read again: it takes less than a millisecond. */
 const FEW = 100;
 /** So many rows of a destination are looked at for one that is not left to another relay. Those before it leave when they are tried. */
@@ -17,17 +20,18 @@ const EARLIEST_OF_OURS = `
   (SELECT min(CASE WHEN tried_by = ANY($2::text[]) THEN next_attempt + ${LEFT_TO_OTHERS} ELSE next_attempt END) FROM (
      SELECT next_attempt, tried_by FROM recipients WHERE next_attempt IS NOT NULL AND destination = d.name
      ORDER BY next_attempt LIMIT ${LOOKED_AT}) f)`;
-/** One seek for each destination, not for each recipient. */
+const FIRST = 'SELECT r.destination, r.next_attempt FROM recipients r WHERE r.next_attempt IS NOT NULL';
+const IN_ORDER = 'ORDER BY r.destination, r.next_attempt LIMIT 1';
+/** One seek for each destination, not for each recipient: to the earliest of its recipients. */
 const allDestinations = (earliest: string) => `
-  WITH RECURSIVE d (name) AS (
-    (SELECT destination FROM recipients WHERE next_attempt IS NOT NULL ORDER BY destination LIMIT 1)
+  WITH RECURSIVE d (name, earliest) AS (
+    (${FIRST} ${IN_ORDER})
     UNION ALL
-    SELECT (SELECT destination FROM recipients WHERE next_attempt IS NOT NULL AND destination > d.name ORDER BY destination LIMIT 1)
-    FROM d WHERE d.name IS NOT NULL
+    SELECT f.destination, f.next_attempt FROM d CROSS JOIN LATERAL (${FIRST} AND r.destination > d.name ${IN_ORDER}) f
   )
-  SELECT name, ${earliest} AS earliest FROM d WHERE name IS NOT NULL AND $1::text[] IS NOT NULL`;
+  SELECT name, ${earliest} AS earliest FROM d WHERE $1::text[] IS NOT NULL`;
 const someDestinations = (earliest: string) => `SELECT name, ${earliest} AS earliest FROM unnest($1::text[]) AS d (name)`;
-const ALONE = { all: allDestinations(EARLIEST), some: someDestinations(EARLIEST) } as const;
+const ALONE = { all: allDestinations('earliest'), some: someDestinations(EARLIEST) } as const;
 const SHARED = { all: allDestinations(EARLIEST_OF_OURS), some: someDestinations(EARLIEST_OF_OURS) } as const;
 
 type Question = {
@@ -53,6 +57,7 @@ export class DueMemory {
   readonly #earliest = new Map<string, number>();
   readonly #touched = new Set<string>();
   #knownUntil = 0;
+  #forgotten = 0;
 
   /** To be called when the transaction is committed. */
   changed({ destinations }: DueChanges): void {
@@ -61,6 +66,7 @@ export class DueMemory {
 
   forget(): void {
     this.#knownUntil = 0;
+    this.#forgotten++;
   }
 
   async read(tx: DatabaseTransaction, { now, limit, others }: Question): Promise<{ due: readonly Due[]; nextAt: number | null }> {
@@ -79,7 +85,8 @@ export class DueMemory {
     type Found = { name: string; earliest: number | null };
     const touched = [...this.#touched];
     this.#touched.clear();
-    const all = performance.now() >= this.#knownUntil;
+    const [begun, forgotten] = [performance.now(), this.#forgotten];
+    const all = begun >= this.#knownUntil;
     if (!all && touched.length === 0) return;
     try {
       const names = all ? [] : touched;
@@ -92,7 +99,11 @@ export class DueMemory {
         if (earliest === null) this.#earliest.delete(name);
         else this.#earliest.set(name, earliest);
       }
-      if (all && rows.length > FEW) this.#knownUntil = performance.now() + KNOWN_FOR;
+      // What was to be forgotten while it was read may be in it.
+      if (all && rows.length > FEW && forgotten === this.#forgotten) {
+        const now = performance.now();
+        this.#knownUntil = now + Math.min(Math.max(KNOWN_FOR, REST * (now - begun)), LONGEST_REST);
+      }
     } catch (error) {
       this.forget();
       throw error;
