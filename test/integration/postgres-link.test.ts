@@ -55,6 +55,13 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('the connection to Post
       expect(await batch(1)).toEqual([{ a: 1 }, { b: 1 }, { c: 3 }].map((row) => ({ status: 'fulfilled', value: [row] })));
     await expect(one.ask('SELECT $1::text', [{}])).rejects.toThrow(TypeError);
     expect((await one.ask('SELECT 5 AS e')).rows).toEqual([{ e: 5 }]);
+    // The server keeps none of those that failed, and each of the others once.
+    for (let i = 0; i < 20; i++) await expect(one.ask('SELECT 1 / $1::int AS f', [0])).rejects.toThrow('division by zero');
+    await expect(one.ask('SELEC 1')).rejects.toThrow('syntax error');
+    const prepared = `SELECT statement FROM pg_prepared_statements ORDER BY prepare_time, statement`;
+    expect((await one.ask(prepared)).rows.map((row) => row['statement'])).toEqual([
+      ...['SELECT 1 AS a', 'SELECT 1 / $1::int AS b', 'SELECT 3 AS c', 'SELECT 5 AS e', prepared],
+    ]);
   });
 
   test('a primary that is found while another server is asked is the next one, and no further server is asked', async () => {

@@ -111,6 +111,25 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that is not
     );
   });
 
+  test('names are found in a database of a language that writes a small I in another way', async () => {
+    await server.sql(
+      `CREATE DATABASE turkish OWNER ${OWNER} TEMPLATE template0 LOCALE 'C.utf8' LOCALE_PROVIDER icu ICU_LOCALE 'tr'`,
+    );
+    expect(await server.sql(`SELECT lower('I') AS i`, 'turkish')).toEqual([{ i: 'ı' }]);
+    const store = await open('turkish');
+    const user = 'ÉMILIE.INFO@EXAMPLE.ORG';
+    const { id } = await put(store, newMessage({ user, reversePath: 'INFO@EXAMPLE.ORG', to: ['BILL@EXAMPLE.NET'] }));
+    const found = await Promise.all([
+      store.messages.find('info@example.org', 9),
+      store.messages.find('bill@example.net', 9),
+      store.messages.list({ user }),
+      store.messages.list({ domain: 'example.net' }),
+      store.messages.browse({ user, limit: 9 }).then(({ items }) => items),
+    ]);
+    expect(found.map((items) => items.map((item) => item.id))).toEqual(found.map(() => [id]));
+    expect(await store.messages.hold({ user: 'Émilie.info@example.org' }, NOW)).toMatchObject([{ id }]);
+  });
+
   test('a user who may only read is refused', async () => {
     const database = await newDatabase(server, OWNER);
     await (await open(database)).close();

@@ -30,7 +30,7 @@ export const activityOperations: OperationTable<Names> = {
     run: ({ tx }, { before = Number.MAX_SAFE_INTEGER, limit, user = null, ip = null, since = 0 }) =>
       tx.all<StoredRefusedCommand>(
         `SELECT seq, at, until, count, session, ip, user_name AS "user", verb, code, status, reply, reverse_path AS "reversePath", recipient
-         FROM refused WHERE seq < $1 AND until >= $2 AND ($3::text IS NULL OR lower(user_name) = lower($3)) AND ($4::text IS NULL OR ip = $4)
+         FROM refused WHERE seq < $1 AND until >= $2 AND ($3::text IS NULL OR lower(user_name COLLATE "C") = lower($3 COLLATE "C")) AND ($4::text IS NULL OR ip = $4)
          ORDER BY seq DESC LIMIT $5`,
         ...[before, since, user, ip, limit],
       ),

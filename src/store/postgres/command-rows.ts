@@ -78,7 +78,7 @@ async function openRows(
   const walk = 'SELECT id FROM open WHERE id > $1 AND ($3::text IS NULL OR id <= $3) ORDER BY id LIMIT $2';
   const { user, acceptedBefore, upTo = null } = filter;
   const walked = ids ?? (await tx.all<{ id: string }>(walk, after, STEP_MESSAGES, upTo)).map(({ id }) => id);
-  const about = `SELECT id FROM messages WHERE id = ANY($1::text[]) AND ($2::text IS NULL OR lower(user_name) = lower($2))
+  const about = `SELECT id FROM messages WHERE id = ANY($1::text[]) AND ($2::text IS NULL OR lower(user_name COLLATE "C") = lower($2 COLLATE "C"))
     AND accepted_at < $3 AND ($4::text IS NULL OR id <= $4)`;
   const isAbout = user !== undefined || acceptedBefore !== undefined || (ids !== undefined && upTo !== null);
   const latest = acceptedBefore ?? Number.MAX_SAFE_INTEGER;

@@ -22,13 +22,13 @@ type Sent = { readonly name: string; readonly isNew: boolean; columns: readonly 
 export class PreparedStatements {
   readonly #known = new Map<string, Known>();
   readonly #parserOf: (type: number) => Column['parse'];
+  readonly #doubtful: string[] = [];
   #last = 0;
 
   constructor(parserOf: (type: number) => Column['parse']) {
     this.#parserOf = parserOf;
   }
 
-  /** A name that was not confirmed is not used again: the server may have it, or not. */
   get(text: string): Known | undefined {
     return this.#known.get(text);
   }
@@ -39,6 +39,15 @@ export class PreparedStatements {
 
   confirm(text: string, known: Known): void {
     this.#known.set(text, known);
+  }
+
+  /** A name that was not confirmed is not used again: the server may have it, or not. The next batch says that it may forget it. */
+  doubt(name: string): void {
+    this.#doubtful.push(name);
+  }
+
+  takeDoubtful(): readonly string[] {
+    return this.#doubtful.splice(0);
   }
 
   columnsOf(fields: readonly Field[]): readonly Column[] {
@@ -91,7 +100,16 @@ export class StatementBatch extends Query {
       this.#sent.push(sent);
       return new Message(sent, text, this.#parameters[i]!);
     });
-    const frames = new Frames(messages.reduce((sum, { length }) => sum + length, SYNC.length));
+    const doubtful = this.#prepared.takeDoubtful();
+    const forgotten = doubtful.reduce((sum, name) => sum + 7 + name.length, 0);
+    const frames = new Frames(messages.reduce((sum, { length }) => sum + length, SYNC.length + forgotten));
+    // The server has no objection to a name that it does not know.
+    for (const name of doubtful)
+      frames
+        .byte(CLOSE)
+        .int32(6 + name.length)
+        .byte(STATEMENT)
+        .string(name);
     for (const message of messages) message.write(frames);
     frames.add(SYNC);
     return frames.chunks();
@@ -132,6 +150,7 @@ export class StatementBatch extends Query {
   handleError(error: Error): void {
     if (this.#isEnded) return;
     this.#end();
+    for (const { name, isNew } of this.#sent.slice(this.#results.length)) if (isNew) this.#prepared.doubt(name);
     for (const { reject } of this.#statements) reject(error);
   }
 
@@ -144,6 +163,8 @@ export class StatementBatch extends Query {
 const PARSE = 0x50;
 const BIND = 0x42;
 const DESCRIBE = 0x44;
+const CLOSE = 0x43;
+const STATEMENT = 0x53;
 const PORTAL = 0x50;
 const NULL = -1;
 /** Of the portal without a name, all rows. */

@@ -1,5 +1,6 @@
 /** Reads messages for people and metrics: list, get, find, counts and summary; and removes old trace. Each step reads a limited number of rows. */
 
+import { lowerAscii } from '../../smtp/text.ts';
 import type { AttemptRecord } from '../attempt-record.ts';
 import type { RecipientState } from '../message-store.ts';
 import type { RecipientPart, StoredMessage } from '../message-view.ts';
@@ -21,6 +22,8 @@ import { MESSAGE_COLUMNS } from './message-rows.ts';
 import type { OperationTable, PostgresContext } from './postgres-context.ts';
 
 const STEP_MESSAGES = 2000;
+/** A step that finds nothing sends nothing, and planning it costs as much as reading 2000 messages. */
+const STEP_FIND = 10_000;
 const STEP_TRIM = 500;
 
 /** In the order of the ids that are asked for. */
@@ -73,9 +76,9 @@ async function list({ tx }: PostgresContext, query: Argument<'list'>): Promise<R
   const domain = query.domain === null ? null : `@${query.domain.toLowerCase()}`;
   const rows = await tx.all<{ id: string }>(
     `SELECT o.id FROM ${table} o WHERE o.id > $1 AND ($2::text IS NULL OR o.id <= $2)
-       AND ($3::text IS NULL OR EXISTS (SELECT 1 FROM messages m WHERE m.id = o.id AND lower(m.user_name) = lower($3)))
+       AND ($3::text IS NULL OR EXISTS (SELECT 1 FROM messages m WHERE m.id = o.id AND lower(m.user_name COLLATE "C") = lower($3 COLLATE "C")))
        AND EXISTS (SELECT 1 FROM recipients r WHERE r.message = o.id AND r.state = ANY($4::int[])
-                   AND ($5::text IS NULL OR lower(right(r.address, length($5))) = $5))
+                   AND ($5::text IS NULL OR lower(right(r.address, length($5)) COLLATE "C") = $5))
      ORDER BY o.id LIMIT $6`,
     ...[query.after, last ?? null, query.user, query.states, domain, query.limit],
   );
@@ -86,12 +89,12 @@ async function list({ tx }: PostgresContext, query: Argument<'list'>): Promise<R
 
 /** Reads backwards from `before`, the newest first. It has no index, because each accepted message would write it. */
 async function find({ tx }: PostgresContext, { text, before, limit }: Argument<'find'>): Promise<Result<'find'>> {
-  const step = `SELECT id FROM messages WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET ${STEP_MESSAGES - 1}`;
+  const step = `SELECT id FROM messages WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET ${STEP_FIND - 1}`;
   const first = (await tx.get<{ id: string }>(step, before))?.id;
   const rows = await tx.all<{ id: string }>(
     `SELECT id FROM messages WHERE id >= $1 AND id < $2
-       AND (message_id = $3 OR message_id = '<' || $3 || '>' OR lower(reverse_path) = lower($3))
-     UNION SELECT message FROM recipients WHERE message >= $1 AND message < $2 AND lower(address) = lower($3)
+       AND (message_id = $3 OR message_id = '<' || $3 || '>' OR lower(reverse_path COLLATE "C") = lower($3 COLLATE "C"))
+     UNION SELECT message FROM recipients WHERE message >= $1 AND message < $2 AND lower(address COLLATE "C") = lower($3 COLLATE "C")
      ORDER BY 1 DESC LIMIT $4`,
     ...[first ?? '', before, text, limit],
   );
@@ -125,7 +128,7 @@ async function browse({ tx }: PostgresContext, query: Argument<'browse'>): Promi
   const first = named ? undefined : (await tx.get<{ id: string }>(step, before, from))?.id;
   const ofRecipient = [states, recipient, destination] as const;
   const rows = await tx.all<MessageRow>(
-    `SELECT ${MESSAGE_COLUMNS} FROM messages m WHERE m.id < $4 AND m.id >= $5 AND ($6::text[] IS NULL OR lower(m.user_name) = ANY($6))
+    `SELECT ${MESSAGE_COLUMNS} FROM messages m WHERE m.id < $4 AND m.id >= $5 AND ($6::text[] IS NULL OR lower(m.user_name COLLATE "C") = ANY($6))
        AND ($7::text IS NULL OR position($7 in lower(m.reverse_path COLLATE "C")) > 0)
        AND ($8::text IS NULL OR position($8 in lower(m.subject COLLATE "C")) > 0)
        AND m.accepted_at >= $9 AND m.accepted_at < $10
@@ -134,7 +137,7 @@ async function browse({ tx }: PostgresContext, query: Argument<'browse'>): Promi
        AND ($15::text IS NULL OR m.message_id IN ($15, '<' || $15 || '>'))
        AND ($16::text[] IS NULL OR m.id <> ALL($16))
      ORDER BY m.id DESC LIMIT $12`,
-    ...[...ofRecipient, before, first ?? from, users?.map((user) => user.toLowerCase()) ?? null, sender, subject, since, until],
+    ...[...ofRecipient, before, first ?? from, users?.map(lowerAscii) ?? null, sender, subject, since, until],
     ...[ofRecipient.every((value) => value === null), limit, wanted, about, messageId, except],
   );
   const ids = rows.map(({ id }) => id);
@@ -191,7 +194,7 @@ function groupsBy(name: string): string {
   FROM (SELECT ${name} AS name, count(*)::int AS recipients, count(DISTINCT r.message)::int AS messages, min(r.message) AS oldest,
           min(r.next_attempt) AS "nextAttemptAt", ${STATE_COUNTS.map((sum) => sum.replace(' AS', '::int AS')).join(', ')}
         FROM open o JOIN messages m ON m.id = o.id JOIN recipients r ON r.message = o.id
-        WHERE r.state < ${ENDED} AND ($1::text[] IS NULL OR lower(m.user_name) = ANY($1))
+        WHERE r.state < ${ENDED} AND ($1::text[] IS NULL OR lower(m.user_name COLLATE "C") = ANY($1))
         GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT $2) g
   JOIN messages m ON m.id = g.oldest ORDER BY g.recipients DESC, g.name`;
 }
@@ -264,11 +267,7 @@ export const viewOperations: OperationTable<
   queueGroups: {
     kind: 'read',
     async run({ tx }, { by, users, limit }) {
-      const rows = await tx.all<Parameters<typeof decodeGroup>[0]>(
-        GROUPS[by],
-        users?.map((user) => user.toLowerCase()) ?? null,
-        limit,
-      );
+      const rows = await tx.all<Parameters<typeof decodeGroup>[0]>(GROUPS[by], users?.map(lowerAscii) ?? null, limit);
       return rows.map(decodeGroup);
     },
   },

@@ -82,7 +82,7 @@ test('an error is that of all statements, also of those before it, and what was 
   expect(ends()).toBe(1);
   for (const one of await Promise.allSettled(answers)) expect(one).toMatchObject({ reason: new Error('bad') });
   const again = send(prepared, ['BEGIN'], ['BAD'], ['COMMIT']);
-  expect(letters(again.chunks)).toBe('BEPBDEPBDES');
+  expect(letters(again.chunks)).toBe('CCBEPBDEPBDES'); // the server may forget both
   const names = [
     ...Buffer.concat(again.chunks)
       .toString('latin1')
