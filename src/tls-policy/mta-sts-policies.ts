@@ -348,7 +348,7 @@ export class StsPolicyKeeper {
     const before = entry.row;
     const age = ageOf(file);
     // A day, or half of a life that is short, sooner or later by a fifth, so that policies of one hour do not stay together.
-    const pause = Math.min(DAY, age / 2) * (0.8 + 0.4 * random());
+    const pause = Math.round(Math.min(DAY, age / 2) * (0.8 + 0.4 * random()));
     entry.failure = undefined;
     this.#keep(domain, entry, {
       ...{ domain, id, ...file, fetchedAt: at, expiresAt: at + age, usedAt: before?.usedAt ?? at },

@@ -453,6 +453,8 @@ export function storeContract({ name, open }: Subject): void {
       await first.putStsPolicy(next, 'relay');
       expect(await second.stsPolicy('x.example')).toEqual(next);
       expect(await second.stsPolicy('y.example')).toBeUndefined();
+      await first.putStsPolicy(policy({ refreshAt: NOW + DAY + 0.25 }), 'relay');
+      expect(Math.ceil((await second.stsPolicy('x.example'))!.refreshAt!), 'between two milliseconds').toBe(NOW + DAY + 1);
     });
 
     test('a fetch that fails changes nothing of the policy, is counted, and says when to try again', async () => {

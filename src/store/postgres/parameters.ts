@@ -27,7 +27,8 @@ export function columns(rows: readonly (readonly Cell[])[], count: number): stri
 export function parameterOf(value: unknown): Parameter {
   if (typeof value === 'string') return value;
   if (value === null || value === undefined) return null;
-  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
+  if (typeof value === 'number') return numberText(value);
+  if (typeof value === 'boolean' || typeof value === 'bigint') return String(value);
   if (Array.isArray(value)) return `{${value.map(element).join()}}`;
   if (value instanceof Uint8Array || value instanceof Pieces) return value;
   throw new TypeError('A parameter of a statement is text, a number, a truth value, bytes, or an array of the first three');
@@ -36,8 +37,17 @@ export function parameterOf(value: unknown): Parameter {
 function element(cell: unknown): string {
   if (cell === null || cell === undefined) return 'NULL';
   if (typeof cell === 'string') return `"${SPECIAL.test(cell) ? cell.replace(EACH_SPECIAL, '\\$&') : cell}"`;
-  if (typeof cell === 'number' || typeof cell === 'boolean') return String(cell);
+  if (typeof cell === 'number') return numberText(cell);
+  if (typeof cell === 'boolean') return String(cell);
   throw new TypeError('An array of a statement has text, numbers, truth values and nothing else');
+}
+
+/** Milliseconds since 1973. No other number with a fraction is as large. */
+const LEAST_TIME = 1e11;
+
+/** A part of a pause may end between two milliseconds. SQLite would keep such a time, and the columns here take none. */
+function numberText(value: number): string {
+  return String(value < LEAST_TIME ? value : Math.ceil(value));
 }
 
 const SPECIAL = /["\\]/;

@@ -93,6 +93,8 @@ test('an error is that of all statements, also of those before it, and what was 
 
 test('a parameter is text, bytes or nothing, and an array has its special characters escaped', () => {
   expect([1.5, true, 10n, undefined, 'a'].map(parameterOf)).toEqual(['1.5', 'true', '10', null, 'a']);
+  // A time between two milliseconds.
+  expect([parameterOf(1.7e12 + 0.25), parameterOf([1.7e12 + 0.25, 0.25])]).toEqual(['1700000000001', '{1700000000001,0.25}']);
   expect(parameterOf(['a"b', 'c\\d', null, undefined, 7, ''])).toBe('{"a\\"b","c\\\\d",NULL,NULL,7,""}');
   expect(
     columns(
