@@ -1,5 +1,6 @@
 /** What SMTP clients see while the primary of the database dies: a pause, no reply with 4, and no lost mail. */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,7 +18,8 @@ const AFTER = 5 * SECOND;
 
 describe.skipIf(!requirePeer('postgresql', hasPostgres))('a failover of the database, as clients see it', () => {
   /** A relay on a primary with a synchronous standby. */
-  async function start(more = '') {
+  /** @param by opens a port in between. */
+  async function start(more = '', by?: (port: number) => Promise<number>) {
     const servers: PostgresServer[] = [];
     onTestFinished(async () => void (await Promise.all(servers.map((server) => server.remove()))));
     const primary = await PostgresServer.create();
@@ -31,7 +33,9 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a failover of the data
     const passwordFile = join(folder, 'password');
     writeFileSync(passwordFile, OWNER_PASSWORD);
     chmodSync(passwordFile, 0o600);
-    const hosts = servers.map(({ port }) => `'127.0.0.1:${port}'`).join(', ');
+    const hosts = (by === undefined ? servers : [{ port: await by(primary.port) }])
+      .map(({ port }) => `'127.0.0.1:${port}'`)
+      .join(', ');
     const relay = await startTestRelay({
       // The new primary has no standby of its own in this test.
       yaml: `store: { postgres: [${hosts}], database: ${database}, passwordFile: ${passwordFile}, tls: none, durability: one${more} }`,
@@ -119,6 +123,40 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a failover of the data
     await standby.promote();
     await until(async () => (await login()).startsWith('235'));
     await until(async () => (await client.message({ text: MESSAGE })).startsWith('250'));
+    client.close();
+  });
+
+  test('a way to the database that swallows all is as one without a primary: mail hears 451, and does not arrive; then all goes on', async () => {
+    const way = { isCut: false };
+    const between = async (port: number) => {
+      const one = createServer((client) => {
+        const there = connect(port, '127.0.0.1');
+        client.on('data', (data) => way.isCut || there.write(data));
+        there.on('data', (data) => way.isCut || client.write(data));
+        // A cut wire tells no end either.
+        client.on('error', () => {}).on('close', () => way.isCut || there.destroy());
+        there.on('error', () => {}).on('close', () => way.isCut || client.destroy());
+      });
+      await new Promise<void>((resolve) => one.listen(0, '127.0.0.1', resolve));
+      onTestFinished(() => void one.close());
+      return (one.address() as AddressInfo).port;
+    };
+    const { primary, relay, database } = await start('', between);
+    const client = await openClient(relay.ports.submissions, { tls: true });
+    expect(await client.login()).toMatch(/^235/);
+    expect(await client.message({ text: MESSAGE })).toMatch(/^250/);
+    await until(() => relay.mx.messages.length === 1);
+    way.isCut = true;
+    expect(await client.message({ text: MESSAGE })).toMatch(/^451 4\.3\.0/);
+    expect(await client.command('MAIL FROM:<app@sender.test>')).toMatch(/^451 4\.3\.0/);
+    await relay.logged('storeTrouble', (line) => /gave no answer|timeout/i.test(JSON.stringify(line)), 30_000);
+    way.isCut = false;
+    await until(async () => (await client.message({ text: MESSAGE })).startsWith('250'));
+    await until(() => relay.mx.messages.length === 2);
+    const open =
+      'SELECT (SELECT count(*) FROM smarthost.open)::int AS open, (SELECT count(*) FROM smarthost.messages)::int AS messages';
+    await until(async () => (await primary.sql(open, database))[0]!['open'] === 0);
+    expect(await primary.sql(open, database)).toEqual([{ open: 0, messages: 2 }]);
     client.close();
   });
 
