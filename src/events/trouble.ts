@@ -59,7 +59,7 @@ export const TROUBLE = {
   ),
   notPutBack: define(
     'error',
-    'The restored database may have forgotten this message, and its body was in the database only. If its attempt under way fails, its sender must send it again.',
+    'The restored database has forgotten this message, and its body was in the database only. If its attempt under way fails, its sender must send it again.',
     { queueId: text, recipients: texts },
   ),
   clockJumped: define('warn', 'The clock of the machine was changed by `seconds`.', { seconds: count }),

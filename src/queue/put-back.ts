@@ -19,20 +19,30 @@ type Forgotten = Parameters<RestoredStore['putBack']>[0];
 export function startPuttingBack({ restored, log, attempts, stopped }: PutBackOptions): void {
   restored.onWentBack(() => {
     const { whole, bodiless } = messagesOf(attempts.inHand);
-    for (const { message, recipients } of bodiless)
-      log.emit('notPutBack', { queueId: message.id, recipients: recipients.map(({ address }) => address) });
+    for (const one of bodiless) void nameLost(one);
     // What is relayed meanwhile must find the message.
     for (const one of whole) attempts.settleAfter(one.message.id, putBack(one));
   });
 
   async function putBack(one: Forgotten): Promise<void> {
+    const isForgotten = await untilAnswered(() => restored.putBack(one));
+    if (isForgotten) log.emit('putBack', { queueId: one.message.id, recipients: one.recipients.length });
+  }
+
+  /** A large body is in the database, and in no memory. */
+  async function nameLost({ message, recipients }: Pick<Claim, 'message' | 'recipients'>): Promise<void> {
+    const isForgotten = await untilAnswered(() => restored.lacks(message.id));
+    if (isForgotten) log.emit('notPutBack', { queueId: message.id, recipients: recipients.map(({ address }) => address) });
+  }
+
+  /** @returns undefined: the process stops. */
+  async function untilAnswered<T>(ask: () => Promise<T>): Promise<T | undefined> {
     for (;;) {
       try {
-        if (await restored.putBack(one)) log.emit('putBack', { queueId: one.message.id, recipients: one.recipients.length });
-        return;
+        return await ask();
       } catch (error) {
         log.emit('storeFailed', { operation: 'putBack', error });
-        if (stopped()) return;
+        if (stopped()) return undefined;
         await new Promise((resolve) => setTimeout(resolve, PAUSE).unref());
       }
     }

@@ -13,4 +13,6 @@ export type RestoredStore = {
   onWentBack(listener: () => void): void;
   /** Stores a message that the database has forgotten, held. @returns false if it is there. */
   putBack(forgotten: ForgottenMessage): Promise<boolean>;
+  /** Whether the database has forgotten this message. */
+  lacks(id: string): Promise<boolean>;
 };

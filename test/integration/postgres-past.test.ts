@@ -119,6 +119,7 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that went b
     expect(running.flatMap(({ found }) => found)).toHaveLength(1);
     const { store } = running[0]!;
     expect(await Promise.all([both, other].map((id) => statesOf(store, id)))).toEqual([['held', 'held'], ['held']]);
+    expect(await Promise.all([both, '1kdwpvng00000none'].map((id) => store.restored!.lacks(id)))).toEqual([false, true]);
     answers.get('sent')!(relayed);
     answers.get('late')!(delayed);
     await until(async () => (await statesOf(store, both)).includes('relayed'));

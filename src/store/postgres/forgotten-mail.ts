@@ -9,9 +9,13 @@ import { ownRequest, type PostgresContext } from './postgres-context.ts';
 /** `numbers` of its recipients, by which the attempts that are under way settle them. */
 type Forgotten = { readonly message: EncodedMessage; readonly numbers: readonly number[] };
 
+export const lacksMessage = async ({ tx }: PostgresContext, id: string): Promise<boolean> =>
+  (await tx.get('SELECT 1 FROM messages WHERE id = $1', id)) === undefined;
+
 /** Its recipients were stored with it, so that a message that is there has all of them. */
-export async function putBackForgotten({ tx, effects }: PostgresContext, { message, numbers }: Forgotten): Promise<boolean> {
-  if ((await tx.get('SELECT 1 FROM messages WHERE id = $1', message.id)) !== undefined) return false;
+export async function putBackForgotten(context: PostgresContext, { message, numbers }: Forgotten): Promise<boolean> {
+  const { tx, effects } = context;
+  if (!(await lacksMessage(context, message.id))) return false;
   insertMessages(tx, effects, [{ message, numbers, states: numbers.map(() => HELD), leases: [], reason: null }]);
   await tx.flush();
   return true;
@@ -21,6 +25,7 @@ export function restoredStore(client: Pick<Requests, 'call'>, onWentBack: Restor
   const putBack = ownRequest<Forgotten, boolean>(client, 'putBackForgotten');
   return {
     onWentBack,
+    lacks: ownRequest<string, boolean>(client, 'lacksMessage'),
     putBack: ({ message, recipients, content }: ForgottenMessage) =>
       putBack({
         message: encodeMessage({ ...message, recipients, content }),

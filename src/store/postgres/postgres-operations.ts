@@ -8,7 +8,7 @@ import { claimOperations } from './claim-rows.ts';
 import { commandOperations } from './command-rows.ts';
 import { consoleOperations } from './console-rows.ts';
 import { feedbackOperations } from './feedback-rows.ts';
-import { putBackForgotten } from './forgotten-mail.ts';
+import { lacksMessage, putBackForgotten } from './forgotten-mail.ts';
 import { heldOperations } from './held-mail.ts';
 import { loginOperations } from './login-rows.ts';
 import { newsOperations } from './news-rows.ts';
@@ -52,6 +52,7 @@ const all = {
   ...operations,
   askSlots: { kind: 'write', run: askSlots },
   putBackForgotten: { kind: 'write', run: putBackForgotten },
+  lacksMessage: { kind: 'read', run: lacksMessage },
   othersNow: { kind: 'read', run: othersNow },
 } as const;
 

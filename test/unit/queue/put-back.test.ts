@@ -8,7 +8,7 @@ import { delayed, message, recipient, relayed, startRig } from '../../support/qu
 type PutBack = { readonly id: string; readonly to: readonly (readonly [number, string])[] };
 
 /** A queue whose attempts end when the test says so, by the first part of an address. */
-function startForgetful({ fails = 0 } = {}) {
+function startForgetful({ fails = 0, kept = [] as readonly string[] } = {}) {
   let wentBack = () => {};
   let failures = fails;
   const stored: PutBack[] = [];
@@ -34,6 +34,10 @@ function startForgetful({ fails = 0 } = {}) {
         await gate;
         stored.push({ id, to: recipients.map(({ n, address }) => [n, address]) });
         return true;
+      },
+      async lacks(id) {
+        if (failures-- > 0) throw new Error('no primary');
+        return !kept.includes(id);
       },
     },
   });
@@ -66,16 +70,19 @@ test('all claims of a message come back as one, and an attempt is settled only a
   await queue.close(1000);
 });
 
-test('a body that only the database had is named, and nothing is put back for it', async () => {
-  const { queue, answers, tell, stored, of, logged } = startForgetful();
+test('a body that only the database had is named if it has forgotten it, and nothing is put back for it', async () => {
   const spool = { name: 'gone', size: 9, read: async function* () {} };
-  const large = message([recipient('a@a.test')], { content: { kind: 'spooled', prefix: new Uint8Array(), spool } as never });
+  const content = { kind: 'spooled', prefix: new Uint8Array(), spool } as never;
+  const [large, other] = [message([recipient('a@a.test')], { content }), message([recipient('b@b.test')], { content })];
+  const { queue, answers, tell, stored, of, logged } = startForgetful({ kept: [other.id] });
+  await queue.add({ message: other });
   await queue.add({ message: large });
-  await expect.poll(() => answers.size).toBe(1);
+  await expect.poll(() => answers.size).toBe(2);
   tell();
   await logged('notPutBack');
+  await expect.poll(() => of('notPutBack').length).toBe(1);
   expect(of('notPutBack')[0]!.fields).toMatchObject({ queueId: large.id, recipients: ['a@a.test'] });
   expect(stored).toEqual([]);
-  answers.get('a@a.test')!(relayed);
+  for (const answer of answers.values()) answer(relayed);
   await queue.close(1000);
 });
