@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, mustRun, type Program, startProgram, temporaryFolder, until } from './program.ts';
+import { testStore } from './test-store.ts';
 import { testThreads } from './threads.ts';
 
 const CHECKOUT = new URL('../..', import.meta.url).pathname;
@@ -69,7 +70,8 @@ export async function prepareRelay(options: RelayOptions): Promise<RelayProcess>
   const ports = { submissions: await freePort(ADDRESS), submission: await freePort(ADDRESS) };
   const main = options.program ?? SMARTHOST;
   const file = join(folder, 'smarthost.yaml');
-  writeFileSync(file, JSON.stringify(configuration(folder, hostname, ports, options), null, 2)); // JSON is YAML
+  const store = { store: await testStore(folder) };
+  writeFileSync(file, JSON.stringify({ ...store, ...configuration(folder, hostname, ports, options) }, null, 2)); // JSON is YAML
   const log = watchLog();
   let program: Program | undefined;
   let ended = false;

@@ -12,6 +12,7 @@ import { type Credential, openStore, type Store } from '../../src/store/store.ts
 import { credentialWith } from './credential.ts';
 import { startDnsServer, type ZoneRecords } from './dns-server.ts';
 import { type MxServerOptions, startMxServer } from './mx-server.ts';
+import { testStore } from './test-store.ts';
 import { testThreads } from './threads.ts';
 
 export type TestRelayOptions = {
@@ -50,7 +51,8 @@ export async function startTestRelay(options: TestRelayOptions = {}) {
     },
   });
   const file = join(folder ?? dataDir, 'test.yaml');
-  await writeFile(file, configuration({ dataDir, mxPort: mx.port, dns: dns.server, yaml: options.yaml ?? '' }));
+  const yaml = options.yaml ?? '';
+  await writeFile(file, configuration({ dataDir, mxPort: mx.port, dns: dns.server, yaml, store: await testStore(dataDir) }));
   const store = await openStore(await load(file));
   await fill(store, options, dns);
   await store.close();
@@ -127,7 +129,15 @@ async function fill(
   }
 }
 
-function configuration({ dataDir, mxPort, dns, yaml }: { dataDir: string; mxPort: number; dns: string; yaml: string }): string {
+type Configured = {
+  readonly dataDir: string;
+  readonly mxPort: number;
+  readonly dns: string;
+  readonly yaml: string;
+  readonly store: object | undefined;
+};
+
+function configuration({ dataDir, mxPort, dns, yaml, store }: Configured): string {
   const own = new Set([...yaml.matchAll(/^(\w+):/gm)].map(([, key]) => key));
   const defaults = {
     hostname: 'relay.test',
@@ -138,6 +148,7 @@ function configuration({ dataDir, mxPort, dns, yaml }: { dataDir: string; mxPort
     dns: `{ servers: ['${dns}'] }`,
     queue: '{ minFree: 1MiB }',
     threads: testThreads(),
+    ...(store === undefined ? {} : { store: JSON.stringify(store) }),
   };
   const lines = Object.entries(defaults).filter(([key]) => !own.has(key));
   return `${lines.map(([key, value]) => `${key}: ${value}\n`).join('')}${yaml.replaceAll('MX_PORT', String(mxPort))}\n`;
