@@ -265,7 +265,7 @@ export async function newDatabase(server: Pick<PostgresServer, 'sql'>, owner = '
 
 const wayTo = ({ port }: PostgresServer, name: string) => `host=127.0.0.1 port=${port} user=postgres application_name=${name}`;
 
-const LONGEST_RUN = 2 * 3_600_000;
+const LONGEST_RUN = 15 * 60_000;
 
 function newFolder(parent: string): string {
   removeForgotten(parent);
