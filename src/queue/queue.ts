@@ -29,7 +29,7 @@ import { startHeartbeat } from './heartbeat.ts';
 import { createLostAnswers } from './lost-answers.ts';
 import { startOverLimit } from './over-limit.ts';
 import { startPuttingBack } from './put-back.ts';
-import { createPromises, createRoom, planFirstAttempts } from './room.ts';
+import { bytesOf, createPromises, createRoom, planFirstAttempts } from './room.ts';
 import { startRunner } from './runner.ts';
 import { horizon, patience, type Schedule } from './schedule.ts';
 import { createSettler } from './settle.ts';
@@ -80,6 +80,8 @@ export type Queue = {
    * `discard`. Where it is refused over a limit or denied, the caller discards.
    */
   add(request: AddRequest): Promise<AddResult>;
+  /** Bytes of bodies in memory that the store has not answered for yet. */
+  storing(): number;
   /** Something changed from outside (a command, SIGHUP): look at the store now. */
   wake(): void;
   reload(schedule: Schedule): void;
@@ -124,6 +126,7 @@ export function startQueue(options: QueueOptions): Queue {
   const { store, log, owner, deliver, blockedUntil, memory = DEFAULT_MEMORY } = options;
   const { now = systemClock, monotonic = () => performance.now(), random = Math.random, wall = now } = options;
   let { schedule } = options;
+  let storing = 0;
   const settler = createSettler({
     ...{ store, log, schedule: () => schedule, now, monotonic, random, ...(options.shaping && { shaping: options.shaping }) },
     ...(options.suspects && { suspects: options.suspects }),
@@ -165,6 +168,8 @@ export function startQueue(options: QueueOptions): Queue {
   async function add({ message, limits, grant, discard = async () => {} }: AddRequest): Promise<AddResult> {
     const plan = attempts.closing || !heartbeat.alive() ? undefined : planFirstAttempts(message, room);
     const { lease, release } = attempts.hold();
+    const bytes = bytesOf(message.content);
+    storing += bytes;
     try {
       const request: { -readonly [K in keyof AcceptRequest]: AcceptRequest[K] } = {
         message,
@@ -186,6 +191,7 @@ export function startQueue(options: QueueOptions): Queue {
       const added = { accepted: true, id: stored.id, held, use } as const;
       return exceeded === undefined ? added : { ...added, exceeded };
     } finally {
+      storing -= bytes;
       plan?.release();
       release();
     }
@@ -193,6 +199,7 @@ export function startQueue(options: QueueOptions): Queue {
 
   return {
     add,
+    storing: () => storing,
     wake() {
       runner.wake();
       overLimit.kick();

@@ -4,6 +4,7 @@ import type { Certificates } from '../certificates/certificates.ts';
 import { fallbackStates } from '../delivery/delivery.ts';
 import type { EventLog } from '../events/events.ts';
 import type { Snapshot } from '../metrics/metrics.ts';
+import type { Queue } from '../queue/queue.ts';
 import { isHeldByProvider } from '../smtp/outcome.ts';
 import { refusal } from '../smtp/replies.ts';
 import type { Refusal } from '../smtp/reply.ts';
@@ -31,27 +32,38 @@ type UsableParts = {
   readonly disk: DiskWatch | undefined;
   readonly minFree: number;
   readonly store: Pick<OpenedStore, 'condition'>;
+  /** Absent: there is no queue yet. */
+  readonly queue?: Pick<Queue, 'storing'> | undefined;
 };
 
+/** Bytes of bodies that wait for the store. What is above it would fill the memory while a disk or a database is slow. */
+const MOST_STORING = 64 * 1024 * 1024;
+
 /** With too little free space, MAIL is refused with 452 (RFC 5321 §4.2.3), so that queued mail can still be settled. */
-export function whyUnusable({ disk, minFree, store }: UsableParts): Unusable | undefined {
+export function whyUnusable({ disk, minFree, store, queue }: UsableParts): Unusable | undefined {
   const condition = store.condition();
   if (condition === 'unreachable') return 'storeUnreachable';
-  if (condition === 'unsure') return 'unsure';
+  if (condition === 'unsure' || (queue?.storing() ?? 0) > MOST_STORING) return 'unsure';
   const free = disk?.free() ?? Number.POSITIVE_INFINITY;
   return condition === 'full' || free < minFree ? 'diskTooFull' : undefined;
 }
 
 const LOOK_AGAIN = SECOND / 5;
+const LOOKS = 150;
 
-/** For MAIL. While it is not sure, the client waits: a failover costs it some seconds, and no reply with 4. */
-export function createUsableCheck(why: () => Unusable | undefined): () => Refusal | undefined | Promise<Refusal | undefined> {
+/** For MAIL. While it is not sure, the client waits, at most 30 s: a failover costs it some seconds, and no reply with 4. */
+export function createUsableCheck(
+  why: () => Unusable | undefined,
+  wait: (ms: number) => Promise<unknown> = sleep,
+): () => Refusal | undefined | Promise<Refusal | undefined> {
   const refusalFor = (found: Exclude<Unusable, 'unsure'> | undefined) => (found === undefined ? undefined : refusal(found));
   async function settled(): Promise<Refusal | undefined> {
-    for (let found = why(); ; found = why()) {
+    for (let looks = 0; looks < LOOKS; looks++) {
+      await wait(LOOK_AGAIN);
+      const found = why();
       if (found !== 'unsure') return refusalFor(found);
-      await sleep(LOOK_AGAIN);
     }
+    return refusal('storeUnreachable');
   }
   return () => {
     const found = why();

@@ -342,7 +342,7 @@ async function openDoor(parts: Parts, ground: Ground, way: RelayWay) {
     signs,
     log: events,
     ...{ now: store.now, userToken: await createUserToken(store) },
-    storeUsable: createUsableCheck(() => whyUnusable({ disk, store, minFree: current.config.queue.minFree })),
+    storeUsable: createUsableCheck(() => whyUnusable({ disk, store, minFree: current.config.queue.minFree, queue })),
   };
   const submission = await startSubmission(options, threads?.hand);
   late.guard = submission.guard;

@@ -43,7 +43,7 @@ export async function startSessionThreads(options: SessionThreadsOptions): Promi
     tls: certificates.current(),
     state: () => ({
       crowded: late.guard?.crowded ?? false,
-      unusable: whyUnusable({ disk, store, minFree: current.config.queue.minFree }),
+      unusable: whyUnusable({ disk, store, minFree: current.config.queue.minFree, queue: late.queue }),
       validates: validates(),
     }),
     guard: () => there(late.guard),

@@ -45,6 +45,18 @@ describe('direct delivery', () => {
     await rig.logged('relayed');
   });
 
+  test('bytes count as being stored until the store has answered, whatever it says', async () => {
+    rig = startRig();
+    const mail = message([recipient('b@example.org')]);
+    const adding = rig.queue.add({ message: mail });
+    expect(rig.queue.storing()).toBeGreaterThan(mail.size);
+    await adding;
+    expect(rig.queue.storing()).toBe(0);
+    rig.store.failWith('accept', () => new Error('disk'));
+    await expect(rig.queue.add({ message: message([recipient('b@example.org')]) })).rejects.toThrow('disk');
+    expect(rig.queue.storing()).toBe(0);
+  });
+
   test('gives each destination its own claim with the content that came back, 50 recipients at most', async () => {
     rig = startRig();
     const many = Array.from({ length: 120 }, (_, i) => recipient(`u${i}@example.org`));
