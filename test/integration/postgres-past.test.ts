@@ -169,7 +169,9 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that went b
     const failover = await openRelay(database, first.folder);
     expect(await statesOf(failover.store, message.id)).toEqual(['queued']);
     await failover.store.close();
-    await (await openRelay(other)).store.close();
+    const { store } = await openRelay(other);
+    await put(store);
+    await store.close();
     await goBack(other, MINUTE);
     const elsewhere = await openRelay(other, first.folder);
     await goBack(database, MINUTE);

@@ -248,10 +248,11 @@ export class DatabaseSession {
   }
 }
 
-/** Files may have changed since the start. What was read then counts if one cannot be read now. */
+/** Files may have changed since the start. What was read then counts if one has nothing now, as in the middle of a change. */
 function textNow(file: string | undefined, before: string | undefined): string | undefined {
   try {
-    return file === undefined ? before : readFileSync(file, 'utf8');
+    const now = file === undefined ? '' : readFileSync(file, 'utf8');
+    return now.trim() === '' ? before : now;
   } catch {
     return before;
   }

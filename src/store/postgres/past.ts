@@ -49,8 +49,11 @@ export class Past {
 
   /** A relay that had mail in another database must not begin with no logins and no queue. @throws StoreError */
   async refuseEmpty(session: DatabaseSession): Promise<void> {
-    if (this.#seen === undefined || (await formatOf(session)) !== undefined) return;
-    throw new StoreError(
+    if (this.#seen !== undefined && (await formatOf(session)) === undefined) throw this.#emptyError();
+  }
+
+  #emptyError(): StoreError {
+    return new StoreError(
       `The database is empty, and this relay has worked with another one: look at \`store\` in the configuration. To begin anew, remove ${this.#options.file}`,
     );
   }
@@ -59,6 +62,9 @@ export class Past {
   async look(session: DatabaseSession): Promise<void> {
     if (this.#options.file === undefined && this.#seen === undefined) return; // a command
     const now = await lifeOf(session);
+    const isOther = this.#database === undefined && this.#seen !== undefined && now?.database !== this.#seen.database;
+    // Somebody who looked by a command has made the tables.
+    if (isOther && (await isUnused(session))) throw this.#emptyError();
     this.#database ??= now?.database;
     if (now?.database !== this.#database)
       throw new StoreError('has other data than this relay began with: it is used after a restart');
@@ -134,6 +140,11 @@ function keepSeen(file: string, seen: Seen): void {
 
 async function lifeOf(session: DatabaseSession, lock = ''): Promise<Life | undefined> {
   return (await session.ask<Life>(`SELECT database, at, restored FROM life ${lock}`)).rows[0];
+}
+
+async function isUnused(session: DatabaseSession): Promise<boolean> {
+  const sql = 'SELECT NOT EXISTS (SELECT FROM credentials) AND NOT EXISTS (SELECT FROM messages) AS unused';
+  return (await session.ask<{ unused: boolean }>(sql)).rows[0]!.unused;
 }
 
 const HOLD = `
