@@ -29,7 +29,7 @@ export type ServerFacts = {
   readonly place: string;
   /** Why it cannot be asked. null: it answers. */
   readonly problem: string | null;
-  /** False: nothing is known of it, so that it may be the primary. */
+  /** False: nothing answers there, so that it may be a primary that is cut off. */
   readonly isRunning: boolean;
   readonly role: 'primary' | 'standby' | null;
   readonly version: string | null;

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { runCommand } from '../../src/commands/commands.ts';
 import { openPostgres } from '../../src/store/postgres/postgres-store.ts';
 import { VERSION } from '../../src/system/version.ts';
+import { makePair } from '../support/pair.ts';
 import { requirePeer } from '../support/peers.ts';
 import { hasPostgres, newDatabase, OWNER, OWNER_PASSWORD, PostgresServer } from '../support/postgres.ts';
 import { newMessage } from '../support/store-rig.ts';
@@ -22,13 +23,13 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that relays
     await primary?.remove();
   });
 
-  async function configuration(database: string, more = 'durability: two', ports = [primary.port, standby.port]) {
+  async function configuration(database: string, more = 'durability: two', ports = [primary.port, standby.port], tls = 'none') {
     const folder = mkdtempSync(join(tmpdir(), 'postgres-cluster-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     writeFileSync(join(folder, 'password'), OWNER_PASSWORD, { mode: 0o600 });
     const hosts = ports.map((port) => `'127.0.0.1:${port}'`).join(', ');
     const file = join(folder, 'smarthost.yaml');
-    const store = `{ postgres: [${hosts}], database: ${database}, passwordFile: ${folder}/password, tls: none, ${more} }`;
+    const store = `{ postgres: [${hosts}], database: ${database}, passwordFile: ${folder}/password, tls: ${tls}, ${more} }`;
     writeFileSync(file, `hostname: relay.example.net\ntls: { mode: self-signed }\nstore: ${store}\n`, { mode: 0o600 });
     return file;
   }
@@ -134,6 +135,19 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that relays
     const elsewhere = await checked(await configuration('none', 'durability: one', [primary.port]));
     expect(elsewhere).toContain('database "none" does not exist (make it with createdb');
     expect(elsewhere).toContain('It runs: mend what it refuses.');
+    const secure = () => configuration('postgres', 'durability: one', [primary.port], 'verify');
+    const plain = await checked(await secure());
+    const { cert, key } = await makePair();
+    await primary.set({
+      ...{ ssl_cert_file: primary.write('test.crt', cert), ssl_key_file: primary.write('test.key', key), ssl: 'on' },
+    });
+    onTestFinished(() => primary.set({ ssl: 'off' }));
+    const stranger = await checked(await secure());
+    expect([plain, stranger]).toEqual([
+      expect.stringContaining('The server does not support SSL connections'),
+      expect.stringContaining('self-signed certificate (name its authority in store.ca)'),
+    ]);
+    for (const said of [plain, stranger]) expect(said).toContain('It runs: mend what it refuses.');
     const { out } = await command(await configuration('postgres', 'durability: one', [primary.port]), 'store', 'check', '--json');
     const { free } = JSON.parse(out).primary;
     await primary.sql(`ALTER ROLE ${OWNER} CONNECTION LIMIT 4`);

@@ -3,8 +3,8 @@
 import { DAY } from '../../system/clock.ts';
 import type { ClusterLook, PrimaryFacts, ServerFacts, StandbyFacts, StoreCluster, StoreNode } from '../cluster.ts';
 import { StoreError } from '../opening.ts';
-import { type DatabaseHost, DatabaseSession, type ServerOptions, sqlStateOf } from './database-session.ts';
-import { placeName, reasonOf } from './link.ts';
+import { type DatabaseHost, DatabaseSession, type ServerOptions } from './database-session.ts';
+import { isRefusal, placeName, reasonOf } from './link.ts';
 import { isLivingRelay } from './nodes.ts';
 import { FORMAT, formatOf, lackingTables } from './postgres-schema.ts';
 import { backupDatabase, restoreDatabase } from './store-move.ts';
@@ -133,7 +133,7 @@ async function lookAt(server: ServerOptions, host: DatabaseHost): Promise<Looked
       return { server: found, primary: recovering ? undefined : await primaryFacts(session, place, role) };
     });
   } catch (error) {
-    const isRunning = found.isRunning || sqlStateOf(error) !== undefined;
+    const isRunning = found.isRunning || isRefusal(error);
     return { server: { ...found, isRunning, problem: reasonOf(error) }, primary: undefined };
   }
 }

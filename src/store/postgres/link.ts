@@ -4,7 +4,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SECOND } from '../../system/clock.ts';
-import { type DatabaseHost, DatabaseSession, type DatabaseSessionOptions, type ServerOptions } from './database-session.ts';
+import {
+  type DatabaseHost,
+  DatabaseSession,
+  type DatabaseSessionOptions,
+  type ServerOptions,
+  sqlStateOf,
+} from './database-session.ts';
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5 * SECOND;
@@ -179,11 +185,17 @@ const HINTS: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'name its authority in store.ca',
 };
 
+/** A server answers, and refuses this user, or its certificate or its lack of TLS is in the way. */
+export function isRefusal(error: unknown): boolean {
+  const { message, code = '' } = error as Error & { readonly code?: string };
+  return sqlStateOf(error) !== undefined || /CERT|^UNABLE_TO_/.test(code) || message.includes('does not support SSL');
+}
+
 /** One line, without the password: the driver has none in its errors. */
 export function reasonOf(error: unknown): string {
   const errors = (error as AggregateError).errors as readonly Error[] | undefined;
   const { message, code = '' } = (errors?.[0] ?? error) as Error & { code?: string };
-  const words = message.replace(/\s+/g, ' ');
+  const words = message.replace(/; if the root CA .*/, '').replace(/\s+/g, ' '); // an advice on options of Node
   return HINTS[code] === undefined ? words : `${words} (${HINTS[code]})`;
 }
 
