@@ -21,7 +21,7 @@ import { type AgreedTls, hasLeft, startServerTls } from '../system/server-tls.ts
 import { type TlsFiles, tlsOptions } from '../system/tls-options.ts';
 import type { Admitted } from './admission.ts';
 import { HANDSHAKE_TIMEOUT, HURRIED_HANDSHAKE } from './deadlines.ts';
-import type { Entrance } from './guard.ts';
+import type { ClientFacts, Entrance } from './guard.ts';
 import { readProxyHeader } from './proxy-protocol.ts';
 import { Session, type SessionSetup } from './session.ts';
 import type { ListenerName, ListenerOptions, Shared } from './submission.ts';
@@ -30,12 +30,15 @@ import type { ListenerName, ListenerOptions, Shared } from './submission.ts';
 const FAREWELL = 2 * SECOND;
 
 /** A connection before its session. */
-export type Caller = Pick<SessionSetup, 'ip' | 'client' | 'place' | 'refusal'>;
+type Caller = Pick<SessionSetup, 'ip' | 'client' | 'place' | 'refusal'>;
+/** Absent `place`: it has to wait for one. `wait`: milliseconds until its handshake may begin. */
+export type HandedCaller = ClientFacts & { readonly place?: Admitted; readonly wait: number };
 /**
- * Takes a connection away, to have its session elsewhere. Nothing is read from it before.
+ * Takes a connection away, to have its session elsewhere. Nothing is read from it before. Only a side that reads sees that a client
+ * leaves, so that the client also waits there.
  * @param caller undefined: a proxy that is trusted has yet to name the client.
  */
-export type Hand = (socket: Socket, listener: ListenerName, caller: Caller | undefined) => void;
+export type Hand = (socket: Socket, listener: ListenerName, caller: HandedCaller | undefined) => void;
 
 /** Connections that may wait to be accepted, as many clients may connect at once. */
 const BACKLOG = 1024;
@@ -103,14 +106,16 @@ export class Listener extends SMTPServer {
   }
 
   /** Takes a connection that was accepted elsewhere. @param caller undefined: a proxy that is trusted has yet to name the client. */
-  take(socket: Socket, caller: Caller | undefined): void {
+  take(socket: Socket, caller: HandedCaller | undefined): void {
     socket.on('error', () => {}); // 'close' follows
     this.#expect(socket);
     if (caller === undefined) void this.#readHeader(socket, plainAddress(socket.remoteAddress ?? ''));
+    else if (caller.place === undefined) this.#enter(socket, caller.ip);
     else {
-      if (caller.place !== undefined) socket.once('close', caller.place.leave);
+      const { wait, ...admitted } = caller;
+      socket.once('close', caller.place.leave);
       if (hasLeft(socket)) socket.destroy();
-      else this.#start(socket, caller);
+      else this.#start(socket, admitted, wait);
     }
   }
 
@@ -140,14 +145,16 @@ export class Listener extends SMTPServer {
     }
     const caller = { ip, client: clientKey(ip) };
     const entry = this.#shared.guard.admit(caller, socket);
-    if (entry instanceof Promise) void this.#wait(socket, caller, entry);
+    if (entry instanceof Promise && this.#hand !== undefined) {
+      void entry.then(giveBack); // it waits elsewhere: the wait here ends as its socket closes here
+      this.#handOver(socket, { ...caller, wait: 0 }, this.#hand);
+    } else if (entry instanceof Promise) void this.#wait(socket, caller, entry);
     else if (typeof entry === 'string') this.#turnAway(socket, ip, refusal(entry === 'blocked' ? entry : 'tooManySessions'));
     else this.#admit(socket, { ...caller, place: entry });
   }
 
   /** Waits for the promise. A client that leaves meanwhile is dropped at once. */
   async #attend<T>(socket: Socket, awaited: Promise<T>): Promise<T> {
-    if (this.#hand !== undefined) return awaited; // to look would be to read
     const look = () => {
       if (hasLeft(socket)) socket.destroy();
     };
@@ -161,7 +168,7 @@ export class Listener extends SMTPServer {
   async #wait(socket: Socket, caller: Caller, entry: Promise<Entrance>): Promise<void> {
     const found = await this.#attend(socket, entry);
     if (hasLeft(socket)) {
-      if (typeof found !== 'string') found.leave();
+      giveBack(found);
       socket.destroy();
       return;
     }
@@ -185,22 +192,24 @@ export class Listener extends SMTPServer {
     const next = this.#shared.guard.nextHandshake(caller.client);
     const wait = next instanceof Promise ? await this.#attend(socket, next) : next;
     if (wait === undefined) this.#turnAway(socket, caller.ip, refusal('tooManyHandshakes'));
-    else if (wait === 0) this.#start(socket, caller);
-    else {
-      this.#expect(socket, wait);
-      await this.#attend(socket, delay(wait, undefined, { ref: false }));
-      this.#start(socket, caller);
-    }
+    else this.#start(socket, caller, wait);
   }
 
-  /** Begins the session here or elsewhere. On 465 the handshake comes first. */
-  #start(socket: Socket, caller: Caller): void {
-    if (this.#hand !== undefined) this.#handOver(socket, caller, this.#hand);
+  /** Begins the session here or elsewhere, after `wait` milliseconds. On 465 the handshake comes first. */
+  #start(socket: Socket, caller: Caller, wait = 0): void {
+    if (this.#hand !== undefined) this.#handOver(socket, { ...caller, wait }, this.#hand);
+    else if (wait > 0) void this.#startLater(socket, caller, wait);
     else if (this.name === 'submission') this.#converse(socket, caller);
     else this.#secure(socket, caller);
   }
 
-  #handOver(socket: Socket, caller: Caller, hand: Hand): void {
+  async #startLater(socket: Socket, caller: Caller, wait: number): Promise<void> {
+    this.#expect(socket, wait);
+    await this.#attend(socket, delay(wait, undefined, { ref: false }));
+    this.#start(socket, caller);
+  }
+
+  #handOver(socket: Socket, caller: HandedCaller, hand: Hand): void {
     if (socket.destroyed) return;
     this.#arriving.delete(socket);
     if (caller.place !== undefined) socket.off('close', caller.place.leave); // the socket closes here, and goes on there
@@ -249,6 +258,10 @@ export class Listener extends SMTPServer {
     this.#sessions.add(session);
     session.start();
   }
+}
+
+function giveBack(entrance: Entrance): void {
+  if (typeof entrance !== 'string') entrance.leave();
 }
 
 const oneTurn = () => new Promise<void>((resolve) => void setImmediate(resolve));

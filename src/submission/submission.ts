@@ -13,11 +13,11 @@ import { type Clock, systemClock } from '../system/clock.ts';
 import type { TlsFiles } from '../system/tls-options.ts';
 import { sweepInterval } from './deadlines.ts';
 import { type ConsoleGuard, createGuard, type Guard } from './guard.ts';
-import { type Caller, type Hand, Listener } from './listener.ts';
+import { type Hand, type HandedCaller, Listener } from './listener.ts';
 
 export type { TlsFiles } from '../system/tls-options.ts';
 export type { ClientFacts, ConsoleGuard, Entrance, Guard } from './guard.ts';
-export type { Caller, Hand } from './listener.ts';
+export type { Hand, HandedCaller } from './listener.ts';
 
 export type ListenerName = 'submissions' | 'submission';
 /** `address` `::` is every address, IPv4 included. */
@@ -104,7 +104,7 @@ export type Shared = {
 /** The sessions of one thread. */
 type Sessions = {
   /** Begins the session of a connection that was accepted elsewhere. */
-  take(socket: Socket, listener: ListenerName, caller: Caller | undefined): void;
+  take(socket: Socket, listener: ListenerName, caller: HandedCaller | undefined): void;
   /** Uses these files for new handshakes. @throws Error where a key does not fit, and keeps the old files. */
   setTls(files: TlsFiles): void;
   reload(changes: SubmissionChanges): void;

@@ -1,4 +1,5 @@
 /** Sessions in threads: limits count for all together, and a thread that ends harms no other. */
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Worker } from 'node:worker_threads';
@@ -202,6 +203,38 @@ test('the limit of sessions, and that of wrong logins, count for all threads tog
     guesser.close();
   }
   expect(replies).toEqual(['535', '535', '535', 'clo']);
+});
+
+/** Sends nothing and leaves at once. @returns what it hears until the relay has closed its side too. */
+async function comesAndLeaves(port: number): Promise<string> {
+  let heard = '';
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  socket.on('data', (chunk) => {
+    heard += chunk;
+  });
+  socket.end();
+  await once(socket, 'close');
+  return heard;
+}
+
+test('a client that leaves while it waits for a place is dropped, and others get the places', async () => {
+  await start(2, { yaml: 'submission: { maxSessionsPerAddress: 2 }' });
+  const { submission } = relay.ports;
+  const open = [await openClient(submission), await openClient(submission)];
+  expect(await Promise.all([comesAndLeaves(submission), comesAndLeaves(submission)])).toEqual(['', '']);
+  for (const client of open) client.close();
+  await until('a place', async () => {
+    const client = await openClient(submission);
+    return (await client.command('NOOP')).startsWith('250');
+  });
+});
+
+test('a client that leaves while it waits for its handshake gets none', async () => {
+  await start(2, { yaml: 'submission: { handshakesPerAddress: 1 }\nlog: { level: debug }' });
+  const { submissions } = relay.ports;
+  for (let i = 0; i < 6; i++) connect(submissions, '127.0.0.1').on('error', () => {}); // five handshakes need not wait
+  expect(await comesAndLeaves(submissions)).toBe('');
+  expect((await relay.logged('tlsFailed')).reason).toBe('the client left before the handshake');
 });
 
 test('a change of the configuration holds in all threads', async () => {

@@ -8,13 +8,13 @@ import type { Quota, QuotaUser } from '../../policy/policy.ts';
 import type { Queue } from '../../queue/queue.ts';
 import type { LimitUse } from '../../smtp/limit.ts';
 import type { Content } from '../../store/store.ts';
-import type { Caller, Guard } from '../../submission/submission.ts';
+import type { Guard, HandedCaller } from '../../submission/submission.ts';
 import { ThreadPeer, Transferred } from './peer.ts';
 import type { MainServices, SentContent, SentEntrant, SentRequest, ThreadServices } from './protocol.ts';
 import { sentContent, transferOf } from './remote.ts';
 import { QUIET } from './silence.ts';
 
-type Seat = NonNullable<Caller['place']>;
+type Seat = NonNullable<HandedCaller['place']>;
 type LookUp = ReturnType<Places['lookUp']>;
 type Slot = Extract<Awaited<ReturnType<Places['slots']['take']>>, { readonly hosts: string }>;
 type Granted = Extract<Awaited<ReturnType<Pacing['enter']>>, { readonly number: number }>;
@@ -52,6 +52,8 @@ export class Member {
   readonly #machine: Machine;
   readonly #neighbours: Neighbours;
   readonly #seats = new Map<number, Seat>();
+  /** Clients that wait for a place. */
+  readonly #outside = new Map<number, EventEmitter>();
   readonly #lookUps = new Map<number, LookUp>();
   readonly #entering = new Map<number, AbortController>();
   readonly #granted = new Map<number, Granted>();
@@ -118,6 +120,7 @@ export class Member {
     if (this.#ended) return;
     this.#ended = true;
     for (const number of [...this.#seats.keys()]) this.unseat(number);
+    for (const client of this.#outside.values()) client.emit('close');
     for (const ending of this.#entering.values()) ending.abort();
     const { places } = this.#machine; // not there before delivery has started, when there is nothing to give back
     for (const lookUp of this.#lookUps.values()) places().lookedUp(lookUp);
@@ -135,7 +138,8 @@ export class Member {
       pong: () => {
         this.unanswered = 0;
       },
-      admit: (caller) => this.#admit(caller),
+      admit: (...asked) => this.#admit(...asked),
+      gone: (number) => void this.#outside.get(number)?.emit('close'),
       loggedIn: (number) => this.#seats.get(number)?.loggedIn(),
       left: (number) => this.unseat(number),
       nextHandshake: async (client) => guard().nextHandshake(client),
@@ -172,12 +176,16 @@ export class Member {
     };
   }
 
-  async #admit(caller: Parameters<MainServices['admit']>[0]): ReturnType<MainServices['admit']> {
-    const entry = await this.#machine.guard().admit(caller, new EventEmitter());
+  async #admit(...[number, caller]: Parameters<MainServices['admit']>): ReturnType<MainServices['admit']> {
+    const client = new EventEmitter();
+    const waiting = this.#machine.guard().admit(caller, client);
+    this.#outside.set(number, client);
+    const entry = await waiting;
+    this.#outside.delete(number);
     if (typeof entry === 'string') return entry;
-    const number = this.seat(entry);
-    if (this.#ended) this.unseat(number);
-    return number;
+    const seat = this.seat(entry);
+    if (this.#ended) this.unseat(seat);
+    return seat;
   }
 
   async #add({ message, discard, ...judged }: SentRequest): ReturnType<MainServices['add']> {

@@ -15,7 +15,7 @@ import type { Queue } from '../../queue/queue.ts';
 import type { LimitUse } from '../../smtp/limit.ts';
 import type { Outcome } from '../../smtp/outcome.ts';
 import type { Claim, Content } from '../../store/store.ts';
-import type { ClientFacts, Entrance, ListenerName, TlsFiles } from '../../submission/submission.ts';
+import type { ClientFacts, Entrance, HandedCaller, ListenerName, TlsFiles } from '../../submission/submission.ts';
 import type { Unusable } from '../health.ts';
 import type { Transferred } from './peer.ts';
 
@@ -43,12 +43,8 @@ export type MachineState = {
   readonly validates: boolean;
 };
 
-/** A client that the main thread has let in. `place` counts until `left`. */
-type AdmittedCaller = ClientFacts & {
-  readonly place: number | undefined;
-  /** The session says that there was no place in time, and ends. */
-  readonly isRefused: boolean;
-};
+/** `place` counts until `left`. */
+type SentCaller = Omit<HandedCaller, 'place'> & { readonly place: number | undefined };
 
 /** A spooled body is a file, so that only its name crosses. */
 export type SentContent =
@@ -86,7 +82,9 @@ export type MainServices = {
   ready(): void;
   pong(): void;
 
-  admit(caller: ClientFacts): Promise<Exclude<Entrance, object> | number>;
+  admit(number: number, caller: ClientFacts): Promise<Exclude<Entrance, object> | number>;
+  /** The client has left while it waited for a place. */
+  gone(number: number): void;
   loggedIn(place: number): void;
   left(place: number): void;
   nextHandshake(client: string): Promise<number | undefined>;
@@ -130,7 +128,7 @@ export type ThreadServices = {
   ping(): void;
   state(state: MachineState): void;
   /** @param caller undefined: a proxy has yet to name the client. */
-  take(socket: Socket, listener: ListenerName, caller: AdmittedCaller | undefined): void;
+  take(socket: Socket, listener: ListenerName, caller: SentCaller | undefined): void;
   deliver(number: number, claim: SentClaim): Promise<readonly Outcome[]>;
   /** @param reason of the signal. */
   abort(number: number, reason: unknown): void;

@@ -13,12 +13,16 @@ import type { MainServices, SentClaim, SentContent } from './protocol.ts';
 type Main = ThreadPeer<MainServices>;
 
 export function createRemoteGuard(main: Main, crowded: () => boolean): Guard {
+  let last = 0;
   return {
     get crowded() {
       return crowded();
     },
-    async admit(caller) {
-      const entry = await main.call('admit', [caller]);
+    async admit(caller, socket) {
+      const number = ++last;
+      const gone = () => main.tell('gone', [number]);
+      socket.once('close', gone);
+      const entry = await main.call('admit', [number, caller]).finally(() => socket.off('close', gone));
       return typeof entry === 'number' ? placeAt(main, entry) : entry;
     },
     nextHandshake: (client) => main.call('nextHandshake', [client]),

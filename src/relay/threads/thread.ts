@@ -9,7 +9,6 @@ import { createAlignmentCheck, type QuotaDefaults } from '../../policy/policy.ts
 import { createPreparation } from '../../preparation/preparation.ts';
 import { createSigner } from '../../signing/signing.ts';
 import { joinQueueIds } from '../../smtp/queue-id.ts';
-import { refusal } from '../../smtp/replies.ts';
 import { joinStore } from '../../store/store.ts';
 import { createSessions } from '../../submission/submission.ts';
 import { createLog } from '../../system/log.ts';
@@ -107,12 +106,8 @@ main.serve({
   },
   take(socket, listener, caller) {
     if (caller === undefined) return sessions.take(socket, listener, undefined);
-    const { ip, client, place, isRefused } = caller;
-    sessions.take(socket, listener, {
-      ...{ ip, client },
-      ...(place === undefined ? {} : { place: placeAt(main, place) }),
-      ...(isRefused ? { refusal: refusal('tooManySessions') } : {}),
-    });
+    const { place, ...client } = caller;
+    sessions.take(socket, listener, place === undefined ? client : { ...client, place: placeAt(main, place) });
   },
   async deliver(number, sent) {
     const ending = new AbortController();

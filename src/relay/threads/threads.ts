@@ -11,7 +11,7 @@ import { COUNTED_EVENTS } from '../../metrics/metrics.ts';
 import type { Outcome } from '../../smtp/outcome.ts';
 import { shareQueueIds } from '../../smtp/queue-id.ts';
 import type { Claim, OpenedStore } from '../../store/store.ts';
-import type { Caller, Hand, ListenerName, TlsFiles } from '../../submission/submission.ts';
+import type { Hand, HandedCaller, ListenerName, TlsFiles } from '../../submission/submission.ts';
 import { onAbort } from '../../system/abort.ts';
 import { createCache } from '../../system/cache.ts';
 import { SECOND } from '../../system/clock.ts';
@@ -117,6 +117,8 @@ class Crew {
   #closing: Promise<void> | undefined;
   #draining = false;
   #lastAttempt = 0;
+  /** Of the threads, for clients that wait. */
+  #turn = 0;
 
   constructor(options: ThreadsOptions) {
     this.#options = options;
@@ -264,17 +266,22 @@ class Crew {
     for (const { peer } of this.members) peer.tell('state', [state]);
   }
 
-  /** The thread with the fewest sessions that does not stand still. While there is none, the client waits for the next one. */
-  hand(socket: Socket, listener: ListenerName, caller: Caller | undefined): void {
+  /**
+   * The thread with the fewest sessions that does not stand still. While there is none, the client waits for the next one. Clients that
+   * wait for a place are no sessions yet: the threads get them in turn.
+   */
+  hand(socket: Socket, listener: ListenerName, caller: HandedCaller | undefined): void {
     this.#tellState();
-    const member = fewest(this.#answering(), ({ sessions }) => sessions);
+    const waits = caller !== undefined && caller.place === undefined;
+    const answering = this.#answering();
+    const member = waits ? answering[++this.#turn % answering.length] : fewest(answering, ({ sessions }) => sessions);
     if (member === undefined) {
       this.#unserved.add(socket, listener, caller);
       return;
     }
     const place = caller?.place;
     const seat = place === undefined ? undefined : member.seat(place);
-    const sent = caller && { ip: caller.ip, client: caller.client, place: seat, isRefused: caller.refusal !== undefined };
+    const sent = caller && { ip: caller.ip, client: caller.client, place: seat, wait: caller.wait };
     try {
       member.peer.tellNow('take', [socket, listener, sent], [socket as unknown as Transferable]);
     } catch {

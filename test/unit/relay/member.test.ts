@@ -1,17 +1,20 @@
 /** What a thread has of the things that are one for the machine comes back when it ends. */
+import { EventEmitter, once } from 'node:events';
 import { MessageChannel, type Worker } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Machine, PacedPlaces } from '../../../src/relay/threads/member.ts';
 import { Member } from '../../../src/relay/threads/member.ts';
 import { ThreadPeer } from '../../../src/relay/threads/peer.ts';
 import type { MainServices } from '../../../src/relay/threads/protocol.ts';
+import { createRemoteGuard } from '../../../src/relay/threads/remote.ts';
+import type { Guard } from '../../../src/submission/submission.ts';
 
 const nothing = () => {};
 
-function startMember(places: () => PacedPlaces) {
+function startMember(places: () => PacedPlaces, guard?: Pick<Guard, 'admit'>) {
   const { port1, port2 } = new MessageChannel();
   onTestFinished(() => port1.close());
-  const machine = { places, log: { emit: nothing } } as unknown as Machine;
+  const machine = { places, guard: () => guard, log: { emit: nothing } } as unknown as Machine;
   const neighbours = { ready: nothing, noteUse: nothing, learn: nothing };
   const member = new Member(1, port1 as unknown as Worker, machine, neighbours);
   return { member, thread: new ThreadPeer<MainServices>(port2, nothing), exit: () => port1.emit('exit', 0) };
@@ -26,6 +29,27 @@ test('a thread that ends before delivery has started gives the places of its ses
   member.release();
   member.release();
   expect([left, member.sessions, member.ended]).toEqual([1, 0, true]);
+});
+
+test('a client that leaves while it waits for a place waits no longer, nor does that of a thread that ends', async () => {
+  const waiting: string[] = [];
+  const { member, thread } = startMember(nothing as never, {
+    async admit({ ip }, client) {
+      waiting.push(ip);
+      await once(client, 'close');
+      waiting.splice(waiting.indexOf(ip), 1);
+      return 'noPlaceInTime' as const;
+    },
+  });
+  const guard = createRemoteGuard(thread, () => false);
+  const [first, second] = [new EventEmitter(), new EventEmitter()];
+  const entrance = guard.admit({ ip: '192.0.2.1', client: '192.0.2.1' }, first);
+  void guard.admit({ ip: '192.0.2.2', client: '192.0.2.2' }, second);
+  await expect.poll(() => waiting).toEqual(['192.0.2.1', '192.0.2.2']);
+  first.emit('close');
+  expect([await entrance, waiting]).toEqual(['noPlaceInTime', ['192.0.2.2']]);
+  member.release();
+  await expect.poll(() => waiting).toEqual([]);
 });
 
 test('an attempt whose question for a place fails is forgotten', async () => {

@@ -7,7 +7,7 @@ function connections(count: number) {
   const left: number[] = [];
   const sockets = Array.from({ length: count }, () => new Socket());
   const callers = sockets.map((_, i) => ({
-    ...{ ip: '192.0.2.1', client: '192.0.2.1' },
+    ...{ ip: '192.0.2.1', client: '192.0.2.1', wait: 0 },
     place: { loggedIn: () => {}, leave: () => void left.push(i) },
   }));
   return { sockets, callers, left };
