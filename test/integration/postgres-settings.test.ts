@@ -256,4 +256,15 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that is not
     expect(await store.messages.get(id, { from: 0, limit: 1 })).toBeDefined();
     expect(await server.sql('SELECT 1 FROM smarthost.messages', other)).toEqual([]);
   }, 60_000);
+
+  test('a running relay stores nothing where other data came under its open connections', async () => {
+    const database = await newDatabase(server, OWNER);
+    const store = await open(database, {}, { pastFile: join(dataDir(), 'database.seen') });
+    await put(store);
+    await server.sql('DROP SCHEMA smarthost CASCADE', database);
+    await (await open(database)).close();
+    for (let i = 0; i < 2; i++)
+      await expect(put(store)).rejects.toThrow('the database has other data than this relay began with');
+    expect(await server.sql('SELECT 1 FROM smarthost.messages', database)).toEqual([]);
+  });
 });

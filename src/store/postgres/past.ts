@@ -66,8 +66,7 @@ export class Past {
     // Somebody who looked by a command has made the tables.
     if (isOther && (await isUnused(session))) throw this.#emptyError();
     this.#database ??= now?.database;
-    if (now?.database !== this.#database)
-      throw new StoreError('has other data than this relay began with: it is used after a restart');
+    this.#recognize(now);
     if (this.#seen === undefined || !this.#isPast(now)) return this.#follow(now);
     await session.ask('BEGIN');
     try {
@@ -85,6 +84,16 @@ export class Past {
       await session.ask('ROLLBACK').catch(() => {});
       throw error;
     }
+  }
+
+  /** For a session that was looked at, because the data may change under its hands. @throws StoreError as `look` does */
+  async refuseOther(session: DatabaseSession): Promise<void> {
+    if (this.#database !== undefined) this.#recognize(await lifeOf(session));
+  }
+
+  #recognize(now: Life | undefined): void {
+    if (now?.database !== this.#database)
+      throw new StoreError('the database has other data than this relay began with: it is used after a restart');
   }
 
   /** A sign of life. */

@@ -369,6 +369,7 @@ async function tellClock(session: DatabaseSession): Promise<void> {
 function renew(): Promise<void> {
   renewing ??= (async () => {
     const session = await links.life.session(performance.now() + PATIENCE);
+    await past.refuseOther(session); // a row of other data has another mark too
     node = await takeNode(session, relayName, digest);
     writers.mail.renew(node.rows[MAIL]);
     writers.rest.renew(node.rows[REST]);
