@@ -142,6 +142,20 @@ describe.skipIf(!requirePeer('postgresql', hasPostgres))('a database that went b
     expect(await statesOf(after[0]!.store, message.id)).toEqual(['held']);
   });
 
+  test('is found before anything is claimed, where it was restored under open connections', async () => {
+    const database = await newDatabase(server);
+    const running = await openRelay(database);
+    const message = await put(running.store);
+    await knows(database, running);
+    await server.sql(
+      `WITH w AS (UPDATE smarthost.writers SET mark = mark + 1) UPDATE smarthost.life SET at = at - ${MINUTE}`,
+      database,
+    );
+    expect(await claim(running.store)).toEqual([]);
+    expect(await statesOf(running.store, message.id)).toEqual(['held']);
+    expect(running.found).toEqual([{ seconds: expect.any(Number), messages: 1, recipients: 1 }]);
+  });
+
   test('would not be noticed without the file, which is said once, and mail is taken', async () => {
     const database = await newDatabase(server);
     const file = join(dataDir(), 'file');

@@ -368,8 +368,11 @@ async function tellClock(session: DatabaseSession): Promise<void> {
 /** Another process has the number of this one, because this one was silent for too long. */
 function renew(): Promise<void> {
   renewing ??= (async () => {
+    // The data may have changed under its connections, by a restore too: a new session is looked at before it works.
+    const before = await links.life.session(performance.now() + PATIENCE);
+    await past.refuseOther(before);
+    before.destroy('the number of this process is taken');
     const session = await links.life.session(performance.now() + PATIENCE);
-    await past.refuseOther(session); // a row of other data has another mark too
     node = await takeNode(session, relayName, digest);
     writers.mail.renew(node.rows[MAIL]);
     writers.rest.renew(node.rows[REST]);
