@@ -39,7 +39,7 @@ const FACTS = `
   SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS recovering,
     current_setting('fsync') AS fsync, current_setting('full_page_writes') AS pages,
     current_setting('synchronous_commit') AS commit, current_setting('synchronous_standby_names') AS standbys,
-    current_setting('server_encoding') AS encoding, current_setting('transaction_read_only') AS "readOnly", pg_backend_pid() AS pid`;
+    current_setting('server_encoding') AS encoding, current_setting('default_transaction_read_only') AS "readOnly", pg_backend_pid() AS pid`;
 
 /** The reason why mail must not be accepted now. undefined: there is none. */
 export function laxness(durability: ServerOptions['durability'], commit: string, standbys: string): string | undefined {
