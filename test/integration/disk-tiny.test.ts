@@ -43,7 +43,7 @@ describe.skipIf(!present)('a disk of 2 MB', () => {
     for (const reply of replies) expect(reply).toMatch(/^452 4\.3\.1 /);
     expect(scenario.relay.running()).toBe(true);
     const [nsenter, ...inside] = insideOf(scenario.relay.pid());
-    const grown = await run(nsenter!, [...inside, 'mount', '-o', 'remount,size=32m', `${data}.disk`]);
+    const grown = await run(nsenter!, [...inside, 'mount', '-o', 'remount,size=32m', data]);
     expect(grown.stderr).toBe('');
     const again = async () => (await send(scenario, 'tiny-again-', 400_000)).startsWith('250');
     await until('a 250 again', again, { context: () => scenario.relay.output().slice(-3000) });
