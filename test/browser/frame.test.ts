@@ -34,7 +34,11 @@ describe.skipIf(!hasBrowser)('the frame', () => {
 
   test('the document shows by itself where a reader is, and says what to do if its modules never come', async () => {
     await using console = await startTestConsole();
-    await using visit = await openWindow(console.origin, { bypassCSP: true, expected: [/^Failed to load resource/] });
+    await using visit = await openWindow(console.origin, {
+      bypassCSP: true,
+      expected: [/^Failed to load resource/],
+      documentOnly: true,
+    });
     const { page } = visit;
     await page.route('**/*.js', (route) => route.abort());
     for (const name of ['Messages', undefined]) {
@@ -63,6 +67,7 @@ describe.skipIf(!hasBrowser)('the frame', () => {
       await using visit = await openWindow(console.origin, {
         viewport: { width, height: 800 },
         expected: [/^Failed to load resource/],
+        documentOnly: true,
       });
       const { page } = visit;
       await logIn(page, console.origin);

@@ -60,6 +60,8 @@ export const answered = (status: number, path: string): RegExp =>
 export type WindowOptions = BrowserContextOptions & {
   /** What the browser may log, such as an answer that the test asks for, or a connection that is refused. */
   readonly expected?: readonly RegExp[];
+  /** `goto` waits only for the document, and not for what its modules make of it. */
+  readonly documentOnly?: boolean;
 };
 
 /**
@@ -67,7 +69,10 @@ export type WindowOptions = BrowserContextOptions & {
  * another host, or leaves a rejection unhandled.
  * @param origin of the console.
  */
-export async function openWindow(origin: string, { expected = [], ...options }: WindowOptions = {}): Promise<Visit> {
+export async function openWindow(
+  origin: string,
+  { expected = [], documentOnly, ...options }: WindowOptions = {},
+): Promise<Visit> {
   running ??= chromium.launch({ executablePath: '/usr/bin/chromium', args: BROWSER_FLAGS });
   const context = await (await running).newContext({
     ...{ baseURL: origin, locale: 'en-GB', timezoneId: 'Europe/Berlin', viewport: { width: 1280, height: 900 } },
@@ -90,6 +95,14 @@ export async function openWindow(origin: string, { expected = [], ...options }: 
       console.error(`policy: ${violatedDirective} ${blockedURI} ${sample}`),
     );
   });
+  // The document has its heading before its modules run, and what is pressed until then is lost.
+  const goto = page.goto.bind(page);
+  page.goto = async (...asked) => {
+    const response = await goto(...asked);
+    if (documentOnly !== true && options.javaScriptEnabled !== false)
+      await page.locator('#app .late').waitFor({ state: 'detached' });
+    return response;
+  };
   const network = await context.newCDPSession(page);
   await network.send('Network.enable');
   let octets = 0;
