@@ -47,7 +47,7 @@ const load = (now: 'clock_timestamp()' | 'to_timestamp(time_ms() / 1000.0)') => 
         - (SELECT count(*) FROM clients WHERE usename = current_user),
       (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())
         - (SELECT count(*) FROM clients WHERE datname = current_database()))::int AS free,
-    current_setting('server_encoding') AS encoding, current_setting('transaction_read_only') = 'on' AS "isReadOnly",
+    current_setting('server_encoding') AS encoding, current_setting('default_transaction_read_only') = 'on' AS "isReadOnly",
     (SELECT extract(epoch FROM ${now} - min(xact_start))::float8 FROM pg_stat_activity
      WHERE (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL) AND backend_type = 'client backend' AND pid <> pg_backend_pid()) AS "oldestTransaction",
     (SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'physical')::int AS slots,
